@@ -1,0 +1,41 @@
+"""Interpolation of poses and angles between two instants."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from distilldrive_ros.geometry.poses import Matrix, pose_matrix, quaternion_from_rotation
+
+
+def wrap_angle(angle: float) -> float:
+    """Angle in [-pi, pi)."""
+    return (angle + math.pi) % (2 * math.pi) - math.pi
+
+
+def interpolate_pose(first: Matrix, second: Matrix, fraction: float) -> Matrix:
+    """Pose between two 4x4 poses: linear in translation, spherical linear in rotation, by the shorter way.
+
+    A fraction below 0 or above 1 extrapolates with the same velocity; the caller decides how far that may go.
+    """
+    q0, q1 = quaternion_from_rotation(first[:3, :3]), quaternion_from_rotation(second[:3, :3])
+    cosine = float(q0 @ q1)
+    if cosine < 0:
+        q1, cosine = -q1, -cosine
+    angle = math.acos(min(1.0, cosine))
+    if angle < 1e-6:
+        q = (1 - fraction) * q0 + fraction * q1
+    else:
+        q = (math.sin((1 - fraction) * angle) * q0 + math.sin(fraction * angle) * q1) / math.sin(angle)
+    return pose_matrix((1 - fraction) * first[:3, 3] + fraction * second[:3, 3], q)
+
+
+def interpolate_angles(first: float, second: float, fraction: float) -> float:
+    """Angle between two angles, by the shorter way, in [-pi, pi)."""
+    return wrap_angle(first + fraction * wrap_angle(second - first))
+
+
+def unwrap(angles: Matrix) -> Matrix:
+    """Angles (..., T) without jumps of 2 pi along the last axis."""
+    return np.asarray(np.unwrap(angles, axis=-1))

@@ -12,7 +12,7 @@ import pytest
 ROOMS = {
     "geometry": 0,
     "scene": 1,
-    "environment": 1,
+    "environment": 2,
     "sync": 2,
     "models": 2,
     "planning": 2,

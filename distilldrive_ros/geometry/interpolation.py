@@ -19,15 +19,17 @@ def interpolate_pose(first: Matrix, second: Matrix, fraction: float) -> Matrix:
 
     A fraction below 0 or above 1 extrapolates with the same velocity; the caller decides how far that may go.
     """
-    q0, q1 = quaternion_from_rotation(first[:3, :3]), quaternion_from_rotation(second[:3, :3])
-    cosine = float(q0 @ q1)
+    q0 = quaternion_from_rotation(first[:3, :3]).tolist()
+    q1 = quaternion_from_rotation(second[:3, :3]).tolist()
+    cosine = sum(a * b for a, b in zip(q0, q1, strict=True))
     if cosine < 0:
-        q1, cosine = -q1, -cosine
+        q1, cosine = [-v for v in q1], -cosine
     angle = math.acos(min(1.0, cosine))
     if angle < 1e-6:
-        q = (1 - fraction) * q0 + fraction * q1
+        w0, w1 = 1 - fraction, fraction
     else:
-        q = (math.sin((1 - fraction) * angle) * q0 + math.sin(fraction * angle) * q1) / math.sin(angle)
+        w0, w1 = (math.sin((1 - fraction) * angle) / math.sin(angle), math.sin(fraction * angle) / math.sin(angle))
+    q = [w0 * a + w1 * b for a, b in zip(q0, q1, strict=True)]
     return pose_matrix((1 - fraction) * first[:3, 3] + fraction * second[:3, 3], q)
 
 

@@ -28,6 +28,9 @@ def _find_installed_messages() -> None:
 
 _find_installed_messages()
 
+# As the models do when they run: threads that spin while they wait starve the other processes of a node test.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # Nobody else's graph, and nobody else hears ours. The domain follows the process, so that parallel workers differ; ids
 # above 101 meet the ports that Linux hands out to clients.
 _DOMAIN_ID = 1 + os.getpid() % 100

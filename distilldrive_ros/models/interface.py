@@ -31,7 +31,7 @@ class SensorRequirements:
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """Result of one step, in base_link at the set's stamp. `stage_seconds`: steady-clock time by stage, in order."""
+    """Result of one step, in base_link at the set's stamp. `stage_seconds`: steady-clock time by stage."""
 
     candidates: TrajectoryCandidates
     objects: ObjectPredictions

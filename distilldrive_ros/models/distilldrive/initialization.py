@@ -1,0 +1,108 @@
+"""Weights for a network without a checkpoint: deterministic in the generator, and well-behaved (spec 10, last item)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from distilldrive_ros.models.distilldrive import anchors
+from distilldrive_ros.models.distilldrive.aggregation import DeformableAggregation
+from distilldrive_ros.models.distilldrive.attention import MultiheadAttention
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
+from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead, MotionRefinement
+from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.refinement import BoxRefinement, PolylineRefinement
+
+_POSITIVE_PRIOR = 0.01
+_CLASSIFICATION_GAIN = 0.1
+_REFINEMENT_GAIN = 0.01
+_PLAN_CODE_GAIN = 16.0
+_RIDGE = 1e-4
+
+
+def untrained_network(config: DistillDriveConfig, generator: torch.Generator) -> StudentNetwork:
+    """Network in evaluation mode, all weights drawn from `generator`, anchors from plain geometry.
+
+    Class scores start near 1 %, anchors move little, and the plan branch is fitted to the plan anchors, so that the
+    eighteen modes are a fan of drivable curves. It has learned nothing.
+    """
+    network = StudentNetwork(config)
+    initialize(network, generator)
+    return network.eval()
+
+
+@torch.no_grad()
+def initialize(network: StudentNetwork, generator: torch.Generator) -> None:
+    """Fill all parameters in place."""
+    for module in network.modules():
+        _initialize_module(module, generator)
+    network.img_backbone.initialize(generator)
+    for module in network.modules():
+        _initialize_special(module)
+    _set_anchors(network, generator)
+    _fit_plan_branch(network.head.motion_plan_head)
+
+
+def _initialize_module(module: nn.Module, generator: torch.Generator) -> None:
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+        nn.init.xavier_uniform_(module.weight, generator=generator)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, MultiheadAttention):
+        nn.init.xavier_uniform_(module.in_proj_weight, generator=generator)
+        nn.init.zeros_(module.in_proj_bias)
+    elif isinstance(module, nn.GRU):
+        bound = 1.0 / math.sqrt(module.hidden_size)
+        for parameter in module.parameters():
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def _initialize_special(module: nn.Module) -> None:
+    prior = -math.log((1 - _POSITIVE_PRIOR) / _POSITIVE_PRIOR)
+    if isinstance(module, DeformableAggregation):
+        nn.init.zeros_(module.weights_fc.weight)
+    elif isinstance(module, BoxRefinement | PolylineRefinement):
+        _last_linear(module.cls_layers).bias.fill_(prior)
+        _last_linear(module.cls_layers).weight.mul_(_CLASSIFICATION_GAIN)
+        _last_linear(module.layers).weight.mul_(_REFINEMENT_GAIN)
+    elif isinstance(module, MotionRefinement):
+        _last_linear(module.motion_cls_branch).bias.fill_(prior)
+        _last_linear(module.plan_cls_branch).bias.fill_(prior)
+
+
+def _last_linear(layers: nn.Sequential) -> nn.Linear:
+    return [layer for layer in layers if isinstance(layer, nn.Linear)][-1]
+
+
+def _set_anchors(network: StudentNetwork, generator: torch.Generator) -> None:
+    config = network.config
+    heads = network.head
+    heads.det_head.instance_bank.anchor.copy_(anchors.detection_anchors(config))
+    heads.map_head.instance_bank.anchor.copy_(anchors.map_anchors(config))
+    nn.init.xavier_uniform_(heads.map_head.instance_bank.instance_feature, generator=generator)
+    motion = heads.motion_plan_head
+    motion.motion_anchor.copy_(anchors.motion_anchors(config))
+    motion.plan_anchor.copy_(anchors.plan_anchors(config))
+    motion.plan_anchor_delta.copy_(anchors.step_deltas(motion.plan_anchor))
+
+
+def _fit_plan_branch(head: MotionPlanHead) -> None:
+    """Ridge regression of the last plan layer, from the input-independent part of the plan queries to the anchors.
+
+    That part is scaled up first, so that it outweighs the (untrained, arbitrary) image-dependent part.
+    """
+    _last_linear(head.plan_anchor_encoder).weight.mul_(_PLAN_CODE_GAIN)
+    refinement = head.layers[-1]
+    assert isinstance(refinement, MotionRefinement)
+    branch = refinement.plan_reg_branch
+    hidden = branch[:-1](head.plan_mode_code()).double()
+    targets = head.plan_anchor_delta.flatten(2).flatten(0, 1).double()
+    mean = targets.mean(dim=0)
+    gram = hidden @ hidden.T
+    ridge = _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    weight: Tensor = torch.linalg.solve(gram + ridge, targets - mean).T @ hidden
+    last = _last_linear(branch)
+    last.weight.copy_(weight)
+    last.bias.copy_(mean)

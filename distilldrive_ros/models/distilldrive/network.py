@@ -1,0 +1,115 @@
+"""The DistillDrive student as one pure step: (state, inputs) -> (state, outputs). Spec sections 1 to 8."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from distilldrive_ros.models.backbones.resnet import build_resnet
+from distilldrive_ros.models.distilldrive.aggregation import pack_features
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
+from distilldrive_ros.models.distilldrive.detection_head import DetectionHead
+from distilldrive_ros.models.distilldrive.ego_motion import frame_step, refinement_interval
+from distilldrive_ros.models.distilldrive.generative import standard_normal
+from distilldrive_ros.models.distilldrive.instance_bank import assign_ids
+from distilldrive_ros.models.distilldrive.map_head import MapHead
+from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead
+from distilldrive_ros.models.distilldrive.neck import FeaturePyramid
+from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
+from distilldrive_ros.models.distilldrive.state import StudentState
+from distilldrive_ros.models.distilldrive.training_only import DepthBranch
+
+_DEPTH_LEVELS = 3
+
+
+class _Heads(nn.Module):
+    """Gives the heads the names of the official state dict (`head.det_head` and so on)."""
+
+    def __init__(self, config: DistillDriveConfig) -> None:
+        super().__init__()
+        self.det_head = DetectionHead(config)
+        self.map_head = MapHead(config)
+        self.motion_plan_head = MotionPlanHead(config)
+
+
+class StudentNetwork(nn.Module):
+    """Student network. It keeps nothing between calls; parameters carry the official names (spec 12)."""
+
+    def __init__(self, config: DistillDriveConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.img_backbone = build_resnet(config.backbone, config.backbone_width)
+        self.img_neck = FeaturePyramid(self.img_backbone.out_channels, config.embed_dim)
+        self.depth_branch = DepthBranch(config.embed_dim, _DEPTH_LEVELS)
+        self.head = _Heads(config)
+
+    def forward(
+        self,
+        state: StudentState | None,
+        inputs: StudentInputs,
+        generator: torch.Generator | None = None,
+        epsilon: Tensor | None = None,
+    ) -> tuple[StudentState, StudentOutputs]:
+        """One frame.
+
+        Args:
+            state: what the previous frame left behind; None starts anew. It is not modified.
+            inputs: images, cameras, time and pose of B streams.
+            generator: draws the noise of the generative module; without it the noise is 0 and the step deterministic.
+            epsilon: explicit noise [B, tokens, latent] instead, tokens = boxes + ego modes.
+
+        Returns:
+            The state for the next frame, and raw outputs in the LiDAR frame of this one.
+
+        Raises:
+            ValueError: shapes of images, cameras or state do not fit the configuration.
+        """
+        return self.decode_features(state, self.extract_features(inputs.images), inputs, generator, epsilon)
+
+    def extract_features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """images [B, C, 3, H, W] -> pyramid levels [B, C, D, H / s, W / s], strides s = 4, 8, 16, 32."""
+        expected = (self.config.num_cameras, 3, self.config.image_height, self.config.image_width)
+        if tuple(images.shape[1:]) != expected:
+            raise ValueError(f"images are {tuple(images.shape)}, expected (batch, {', '.join(map(str, expected))})")
+        levels = self.img_neck(self.img_backbone(images.flatten(0, 1)))
+        return tuple(level.unflatten(0, images.shape[:2]) for level in levels)
+
+    def decode_features(
+        self,
+        state: StudentState | None,
+        levels: tuple[Tensor, ...],
+        inputs: StudentInputs,
+        generator: torch.Generator | None = None,
+        epsilon: Tensor | None = None,
+    ) -> tuple[StudentState, StudentOutputs]:
+        """The part of `forward` after the pyramid; `levels` as `extract_features` returns them."""
+        batch, device = levels[0].shape[0], levels[0].device
+        if state is not None and state.batch_size != batch:
+            raise ValueError(f"state holds {state.batch_size} streams, inputs {batch}; start from state None")
+        if generator is not None and epsilon is None:
+            tokens = self.config.detection.num_anchors + self.config.motion.num_ego_tokens
+            epsilon = standard_normal((batch, tokens, self.config.motion.latent_dim), generator, device)
+        step = None if state is None else frame_step(state, inputs, self.config.max_time_gap)
+        recent = None if step is None else step.recent
+        interval = refinement_interval(step, batch, self.config.default_time_interval, device)
+        cameras = pack_features(levels, inputs.projection, inputs.image_size)
+
+        heads = self.head
+        detection = heads.det_head(cameras, state.detection if state else None, step, interval)
+        num_boxes = self.config.detection.num_anchors
+        ids, identity = assign_ids(state.identity if state else None, recent, detection.kept, num_boxes)
+        polylines = heads.map_head(cameras, state.map if state else None, step, interval)
+        motion, queue = heads.motion_plan_head(
+            detection.outputs,
+            ids,
+            detection.confidence,
+            polylines.outputs,
+            state.queue if state else None,
+            step,
+            heads.det_head.anchor_encoder,
+            epsilon,
+        )
+        new_state = StudentState(
+            inputs.timestamp, inputs.world_from_lidar, detection.memory, identity, polylines.memory, queue
+        )
+        return new_state, StudentOutputs(detection.outputs, ids, polylines.outputs, motion)

@@ -1,0 +1,177 @@
+"""The student as a DrivingModel: what the graph runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from distilldrive_ros.models.distilldrive.adapter import (
+    DecodeSettings,
+    PreparedSet,
+    object_predictions,
+    plan_candidates,
+    prepare_inputs,
+    vector_map,
+)
+from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
+from distilldrive_ros.models.distilldrive.initialization import untrained_network
+from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.state import StudentState
+from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
+from distilldrive_ros.scene.sensor_frame import SensorFrame
+
+
+class DistillDriveModel:
+    """Inference of one student network on one device. Keeps no state between sets."""
+
+    def __init__(
+        self,
+        network: StudentNetwork,
+        device: str = "cpu",
+        report: CheckpointReport | None = None,
+        settings: DecodeSettings | None = None,
+    ) -> None:
+        self._device = torch.device(device)
+        self._network = network.eval().to(self._device)
+        self._report = report
+        self._settings = settings or DecodeSettings()
+        workers = min(len(network.config.cameras), os.cpu_count() or 1)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="image")
+
+    @property
+    def network(self) -> StudentNetwork:
+        """The torch module, in evaluation mode on `device`."""
+        return self._network
+
+    @property
+    def config(self) -> DistillDriveConfig:
+        """Dimensions of the network."""
+        return self._network.config
+
+    @property
+    def checkpoint_report(self) -> CheckpointReport | None:
+        """What the weight file gave, None where the weights are untrained."""
+        return self._report
+
+    @property
+    def model_id(self) -> str:
+        """`name@hash` of the weight file, or `name@untrained`."""
+        return f"{self.config.name}@{self._report.digest if self._report else 'untrained'}"
+
+    @property
+    def trained(self) -> bool:
+        """Whether a weight file was loaded."""
+        return self._report is not None
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda:N."""
+        return str(self._device)
+
+    @property
+    def requirements(self) -> SensorRequirements:
+        """Six cameras at 2 Hz; the LiDAR only lends its coordinate frame."""
+        return SensorRequirements(
+            cameras=self.config.cameras,
+            lidar=False,
+            period_s=self.config.default_time_interval,
+            max_gap_s=self.config.max_time_gap,
+        )
+
+    def initial_state(self) -> StudentState | None:
+        """No history."""
+        return None
+
+    def prepare(self, frame: SensorFrame) -> PreparedSet:
+        """Decode images and compose matrices; safe to call from another thread. Raises SensorDataError."""
+        return prepare_inputs(frame, self.config, self._executor)
+
+    def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
+        """One inference. Raises ModelOutputError when outputs or the new state are not finite."""
+        clock = _StageClock(self._device)
+        with torch.inference_mode():
+            inputs = prepared.inputs.to(self._device)
+            clock.lap("transfer")
+            levels = self._network.extract_features(inputs.images)
+            clock.lap("backbone")
+            new_state, outputs = self._network.decode_features(state, levels, inputs)
+            clock.lap("heads")
+            if not (outputs.is_finite() and new_state.is_finite()):
+                raise ModelOutputError(
+                    f"{self.model_id} produced NaN or infinity; the temporal state is dropped, check the "
+                    f"weights and images"
+                )
+            settings, name = self._settings, self.model_id
+            candidates = plan_candidates(outputs, prepared, self.config, settings.rescore, name)
+            objects = object_predictions(outputs, prepared, self.config, settings.min_object_score, name)
+            polylines = vector_map(outputs, prepared, self.config, settings.min_map_score, name)
+            clock.lap("decode")
+        return new_state, ModelOutput(candidates, objects, polylines, clock.stages)
+
+
+def build_student(
+    name: str,
+    weights: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    settings: DecodeSettings | None = None,
+) -> DistillDriveModel:
+    """Student of a preset ready to run, with the weights of a file, or untrained ones drawn from `seed`.
+
+    Raises:
+        CheckpointError: the weight file cannot be used.
+        ConfigurationError: the preset or the device does not exist.
+    """
+    config = preset(name)
+    resolved = resolve_device(device)
+    if weights is None:
+        generator = torch.Generator().manual_seed(seed)
+        return DistillDriveModel(untrained_network(config, generator), resolved, None, settings)
+    network = StudentNetwork(config)
+    report = load_checkpoint(network, weights)
+    return DistillDriveModel(network, resolved, report, settings)
+
+
+def resolve_device(name: str) -> str:
+    """cpu or cuda:N from auto, cpu, cuda or cuda:N. Raises ConfigurationError for a device that is not there."""
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if name == "cpu":
+        return name
+    index = 0 if name == "cuda" else int(name[5:]) if name.startswith("cuda:") and name[5:].isdecimal() else -1
+    if index < 0:
+        raise ConfigurationError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
+    if index >= torch.cuda.device_count():
+        raise ConfigurationError(
+            f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices found); use auto or cpu"
+        )
+    return f"cuda:{index}"
+
+
+class _StageClock:
+    """Steady-clock time by stage; waits for the device where its work is asynchronous."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._last = time.perf_counter()
+        self._stages: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Close a stage."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self._stages[name] = now - self._last
+        self._last = now
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Seconds by stage, in order."""
+        return dict(self._stages)

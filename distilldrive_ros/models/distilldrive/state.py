@@ -1,0 +1,95 @@
+"""Temporal state of one stream, as plain tensors (spec 17). The network is a pure function of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+_State = TypeVar("_State")
+
+
+@dataclass(frozen=True)
+class BankState:
+    """What a perception head remembers: `feature` [B, K, D], `anchor` [B, K, ...], `confidence` [B, K]."""
+
+    feature: Tensor
+    anchor: Tensor
+    confidence: Tensor
+
+
+@dataclass(frozen=True)
+class IdentityState:
+    """Instance ids [B, N] int64 (the cached rows first, -1 after them) and the next fresh id [B] int64."""
+
+    ids: Tensor
+    next_id: Tensor
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """Last T frames of instances, oldest first, in the coordinates of the frame that stored them.
+
+    agent_feature [B, T, N, D] and agent_box [B, T, N, 11] are aligned with the rows of the last frame; `period` [B,
+    N] counts valid entries; `ids`, `confidence` [B, N] are those of the last frame. ego_feature [B, T, K, D],
+    ego_box [B, T, K, 11], ego_period [B], status [B, 10] (the last prediction).
+    """
+
+    agent_feature: Tensor
+    agent_box: Tensor
+    period: Tensor
+    ids: Tensor
+    confidence: Tensor
+    ego_feature: Tensor
+    ego_box: Tensor
+    ego_period: Tensor
+    status: Tensor
+
+
+@dataclass(frozen=True)
+class StudentState:
+    """Everything that lives from frame to frame.
+
+    `timestamp` [B] float64 s and `world_from_lidar` [B, 4, 4] float64 belong to the frame that left the state
+    behind; anchors and boxes are in the LiDAR frame of that instant.
+    """
+
+    timestamp: Tensor
+    world_from_lidar: Tensor
+    detection: BankState
+    identity: IdentityState
+    map: BankState
+    queue: QueueState
+
+    def is_finite(self) -> bool:
+        """Whether every number is finite; a state that is not must be dropped, for it would poison all later frames."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in state_tensors(self))
+
+    def to(self, device: torch.device | str) -> StudentState:
+        """Copy on another device."""
+        return _map_tensors(self, lambda tensor: tensor.to(device))
+
+    @property
+    def batch_size(self) -> int:
+        return self.timestamp.shape[0]
+
+
+def state_tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors of a state dataclass, nested ones included, in declaration order."""
+    for item in fields(state):
+        value = getattr(state, item.name)
+        if is_dataclass(value):
+            yield from state_tensors(value)
+        else:
+            yield value
+
+
+def _map_tensors(state: _State, change: Callable[[Tensor], Tensor]) -> _State:
+    values: dict[str, Any] = {}
+    for item in fields(state):  # type: ignore[arg-type]
+        value = getattr(state, item.name)
+        values[item.name] = _map_tensors(value, change) if is_dataclass(value) else change(value)
+    return type(state)(**values)

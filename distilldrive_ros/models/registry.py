@@ -27,6 +27,7 @@ class ModelEntry:
 
     summary: str
     sensors: str
+    weights: str
     build: Callable[[ModelRequest], DrivingModel]
 
 
@@ -56,11 +57,16 @@ MODELS: dict[str, ModelEntry] = {
     "student": ModelEntry(
         "DistillDrive student, full size (86 M parameters), 18 modes; loads the official checkpoints",
         "6 cameras",
+        "official checkpoints of DistillDrive; none shipped, untrained without",
         _student("student"),
     ),
-    "student_tiny": ModelEntry("the same network, small, for two CPU cores", "6 cameras", _student("student_tiny")),
-    "constant_velocity": ModelEntry("straight on at the present speed", "odometry", _baseline("constant_velocity")),
-    "ctra": ModelEntry("constant turn rate and acceleration", "odometry", _baseline("ctra")),
+    "student_tiny": ModelEntry(
+        "the same network, small, for two CPU cores", "6 cameras", "none yet, untrained", _student("student_tiny")
+    ),
+    "constant_velocity": ModelEntry(
+        "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")
+    ),
+    "ctra": ModelEntry("constant turn rate and acceleration", "odometry", "a rule", _baseline("ctra")),
 }
 
 

@@ -151,7 +151,9 @@ def test_any_interleaving_gives_the_oracles_sets(rig: Any, case: Case) -> None:
     assert [player.describe(one) for one in player.sets] == Oracle(case).sets()
     counters = player.sync.counters
     assert counters.anchors == counters.emitted + counters.decimated + counters.sets_dropped
-    assert counters.messages == counters.taken == len(arrivals)
+    # A decimated anchor is closed at once: what comes for it later is of no use to any other, and counted as stale.
+    assert counters.messages == counters.taken + counters.stale_stamps == len(arrivals)
+    assert counters.decimated or not counters.stale_stamps
     assert [one.sequence for one in player.sets] == list(range(len(player.sets)))
 
 

@@ -1,0 +1,20 @@
+"""The programs of the package: one table for the set-up and `setup.py`; tests compare `scripts/` and CMakeLists.txt."""
+
+from __future__ import annotations
+
+PROGRAMS: dict[str, str] = {
+    "distilldrive": "distilldrive_ros.cli.main:main",
+    "perception_planning": "distilldrive_ros.nodes.perception_planning_node:main",
+    "planner": "distilldrive_ros.nodes.planner_node:main",
+    "planner_graph": "distilldrive_ros.nodes.graph:main",
+    "replay": "distilldrive_ros.nodes.replay_node:main",
+    "sensor_sync": "distilldrive_ros.nodes.sensor_sync_node:main",
+    "visualizer": "distilldrive_ros.nodes.visualizer_node:main",
+}
+"""Name of the executable to `module:function`; the function returns the exit status."""
+
+
+def entry_point(program: str) -> tuple[str, str]:
+    """Module and function of a program."""
+    module, _, function = PROGRAMS[program].partition(":")
+    return module, function

@@ -1,0 +1,132 @@
+"""MCAP writing without copies: images and point clouds go from their file's buffer to the disk as they are.
+
+`rosbags` copies every message five times on its way into a chunk. Here a chunk is a list of buffers that is written in
+one go; all else (schemas, channels, indices, summary) stays with `rosbags` 0.11.9, whose storage class this extends.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import defaultdict
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag2.enums import CompressionMode
+from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
+
+Buffer = bytes | bytearray | memoryview
+
+# Large enough that a few images and a sweep share a chunk, small enough that a reader holds several.
+CHUNK_BYTES = 4 * 2**20
+# The last message of a chunk may go beyond; larger ones get memory of their own.
+RESERVE_BYTES = 4 * 2**20
+_NEVER = 2**63 - 1
+# What one writev takes (IOV_MAX of Linux).
+_MOST_BUFFERS = 1024
+_MESSAGE = struct.Struct("<BQHIQQ")
+_CHUNK = struct.Struct("<BQQQQIIQ")
+_MESSAGE_INDEX = struct.Struct("<BQHI")
+_CHUNK_INDEX = struct.Struct("<QQQQI")
+
+
+class ScatterMcapWriter(McapWriter):
+    """MCAP storage whose messages may be given as several buffers; uncompressed chunks."""
+
+    def __init__(self, path: Path, compression: CompressionMode) -> None:
+        """Open the file in the bag's folder."""
+        super().__init__(path, compression)
+        self._parts: list[Buffer] = []
+        self._size = 0
+        self._memory = memoryview(bytearray(CHUNK_BYTES + RESERVE_BYTES))
+        self._reserved = 0
+
+    def reserve(self, size: int) -> memoryview:
+        """Memory to fill and to give to `write` as a part of the very next message.
+
+        It is used again for the next chunk: fresh memory for every image costs more time than reading the image does.
+        """
+        if self._reserved + size > len(self._memory):
+            return memoryview(bytearray(size))
+        self._reserved += size
+        return self._memory[self._reserved - size : self._reserved]
+
+    def write(self, connection: Connection, timestamp: int, data: Any) -> None:
+        """Append a message.
+
+        Args:
+            connection: its topic.
+            timestamp: log time, ns.
+            data: CDR as one buffer, or a tuple of buffers that follow each other. They are kept until their chunk is
+                written and must not change.
+        """
+        parts: Sequence[Buffer] = data if isinstance(data, tuple) else (data,)
+        self._take_declarations()
+        length = sum(len(p) for p in parts)
+        self.message_start_time = min(timestamp, self.message_start_time)
+        self.message_end_time = max(timestamp, self.message_end_time)
+        self.channel_stats[connection.id] += 1
+        chunk = self.chunk
+        chunk.message_start_time = min(timestamp, chunk.message_start_time)
+        chunk.message_end_time = max(timestamp, chunk.message_end_time)
+        chunk.msgs[connection.id].append((timestamp, self._size))
+        self._parts.append(_MESSAGE.pack(0x05, 22 + length, connection.id, 0, timestamp, timestamp))
+        self._parts += parts
+        self._size += _MESSAGE.size + length
+        if self._size > CHUNK_BYTES:
+            self.close_chunk()
+
+    def _take_declarations(self) -> None:
+        """Schemas and channels that rosbags wrote to the pending chunk take their place among the parts."""
+        if self.chunk.bio.tell():
+            text = self.chunk.bio.getvalue()
+            self._parts.append(text)
+            self._size += len(text)
+            self.chunk.bio = BytesIO()
+
+    def close_chunk(self) -> None:
+        """Write the pending chunk and its message indices; remember the entry of the chunk index."""
+        self._take_declarations()
+        chunk, file = self.chunk, self.bio
+        start, end = chunk.message_start_time, chunk.message_end_time
+        chunk_start = file.tell()
+        file.write(_CHUNK.pack(0x06, 40 + self._size, start, end, self._size, 0, 0, self._size))
+        self._write_parts()
+        chunk_end = file.tell()
+
+        offsets = []
+        for channel, entries in chunk.msgs.items():
+            offsets.append((channel, file.tell()))
+            table = b"".join([struct.pack("<QQ", *entry) for entry in entries])
+            file.write(_MESSAGE_INDEX.pack(0x07, 6 + len(table), channel, len(table)) + table)
+
+        record = BytesIO()
+        record.write(_CHUNK_INDEX.pack(start, end, chunk_start, chunk_end - chunk_start, 10 * len(offsets)))
+        record.write(b"".join([struct.pack("<HQ", *offset) for offset in offsets]))
+        record.write(struct.pack("<QIQQ", file.tell() - chunk_end, 0, self._size, self._size))
+        self.chunks.append(record)
+        self.chunk = PendingChunk(_NEVER, 0, BytesIO(), defaultdict(list))
+        self._parts, self._size, self._reserved = [], 0, 0
+
+    def _write_parts(self) -> None:
+        """Hand all buffers to the kernel at once: joining them first would copy every image."""
+        self.bio.flush()
+        descriptor = self.bio.fileno()
+        for first in range(0, len(self._parts), _MOST_BUFFERS):
+            parts = self._parts[first : first + _MOST_BUFFERS]
+            written = os.writev(descriptor, parts)
+            rest = sum(len(p) for p in parts) - written
+            if rest:  # a nearly full disk takes a part only; the next attempt says why
+                joined = memoryview(b"".join(parts))
+                while rest:
+                    rest -= os.write(descriptor, joined[-rest:])
+        self.bio.seek(0, os.SEEK_END)
+
+    def close(self, version: int, metadata: str) -> None:
+        """Write what is pending, then the summary."""
+        if self._parts or self.chunk.bio.tell():
+            self.close_chunk()
+        super().close(version, metadata)

@@ -96,13 +96,15 @@ def _cast(ground: Ground, boxes: list[list[float]], owners: list[int]) -> tuple[
 
 def test_lidar_sees_ground_and_box_where_they_are(ground: Ground) -> None:
     sweep, points = _cast(ground, [[10.0, 0.0, 1.5, 2.0, 6.0, 3.0, 0.0]], [0])
-    assert set(np.unique(sweep.points[:, 4])) == set(range(BEAMS))
+    rings = np.unique(sweep.points[:, 4])
+    assert rings.min() == 0 and 24 <= len(rings) <= BEAMS  # the highest ones look over everything
     assert np.linalg.norm(sweep.points[:, :3], axis=1).max() < RANGE_M + 0.1
     ahead = points[(np.abs(points[:, 1]) < 2.5) & (points[:, 0] > 3) & (points[:, 2] > 0.3)]
     assert len(ahead) > 200
-    assert np.abs(ahead[:, 0] - 9.0).max() < 0.1  # the near face
-    low = points[points[:, 2] < 0.2]
-    assert np.abs(low[:, 2]).max() < 0.1
+    assert np.abs(np.median(ahead[:, 0]) - 9.0) < 0.01  # the near face
+    on_box = (np.abs(points[:, 0] - 9.0) < 0.2) & (np.abs(points[:, 1]) < 3.1)
+    low = points[(points[:, 2] < 0.2) & ~on_box]
+    assert np.abs(low[:, 2]).max() < 0.1  # eight standard deviations of the range noise
     shadow = (points[:, 0] > 11.5) & (points[:, 0] < 20) & (np.abs(points[:, 1]) < 1.5) & (points[:, 2] < 0.2)
     assert not shadow.any()  # nothing behind the box, where the sensor cannot look
 

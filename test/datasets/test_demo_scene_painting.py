@@ -63,8 +63,9 @@ def test_projected_box_frames_the_painted_object(
     rows, columns = np.nonzero(changed)
     assert columns.min() >= low[0] - 1.5 and columns.max() <= high[0] + 1.5
     assert rows.min() >= low[1] - 1.5 and rows.max() <= high[1] + 1.5
+    # A box has corners where a cyclist has air; a wrong pose or size misses by far more.
     for axis, found in ((0, columns), (1, rows)):
-        assert (found.max() - found.min()) > 0.8 * (high[axis] - low[axis])
+        assert (found.max() - found.min()) > 0.6 * (high[axis] - low[axis])
 
 
 def test_nearer_object_covers_the_farther_one() -> None:

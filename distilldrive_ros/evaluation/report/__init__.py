@@ -1,0 +1,1 @@
+"""The report of a drive: one self-contained HTML file and the same numbers as JSON."""

@@ -1,0 +1,305 @@
+"""Node `sensor_sync`: sensor topics in, synchronised sets out. Thin: the rules are in `distilldrive_ros.sync`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from tf2_msgs.msg import TFMessage
+
+import distilldrive_ros.msg as msg
+from distilldrive_ros.nodes import qos
+from distilldrive_ros.nodes.clock_watch import ClockWatch
+from distilldrive_ros.nodes.compat import cv_bridge, tf2_ros
+from distilldrive_ros.nodes.conversions import command_from_message, sample_info_from_message, sensor_frame_to_message
+from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
+from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
+from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.main import run_node
+from distilldrive_ros.nodes.parameter_server import ParameterServer
+from distilldrive_ros.nodes.pose_messages import transform_message
+from distilldrive_ros.nodes.rig import Rig, load_rig
+from distilldrive_ros.nodes.sensor_messages import (
+    Calibration,
+    calibration,
+    compressed_image,
+    ego_motion,
+    point_cloud,
+    raw_image,
+)
+from distilldrive_ros.nodes.sync_health import SyncHealth
+from distilldrive_ros.nodes.tables.sensor_sync import TABLE, SensorSyncConfiguration
+from distilldrive_ros.scene.command import Command
+from distilldrive_ros.scene.errors import SensorDataError
+from distilldrive_ros.scene.sensor_frame import Discontinuity, SensorFrame
+from distilldrive_ros.sync.config import SyncConfig
+from distilldrive_ros.sync.synchronizer import SensorSynchronizer
+
+POLL_PERIOD_S = 0.02
+ODOMETRY_DEPTH = 50
+SAMPLES_KEPT = 64
+
+FrameSink = Callable[[SensorFrame], None]
+
+
+def sync_config(parameters: SensorSyncConfiguration, rig: Rig) -> SyncConfig:
+    """The synchroniser's rules from the node's parameters and the rig.
+
+    Raises:
+        ConfigurationError: they contradict each other.
+    """
+    return SyncConfig(
+        anchor=rig.anchor,
+        sensors=rig.sensors,
+        wait_timeout_ms=parameters.wait_timeout_ms,
+        missing_camera=parameters.missing_camera,  # type: ignore[arg-type]  # the table has checked the choice
+        hold_limit_ms=parameters.hold_limit_ms,
+        lidar_required=parameters.lidar_required,
+        # A key frame may lie closer to the set before than the period: taking every anchor, none of them is lost.
+        min_period_ms=0.0 if parameters.key_frames_only else parameters.min_period_ms,
+        max_future_ms=parameters.max_future_ms,
+        backward_jump_ms=parameters.backward_jump_ms,
+        max_extrapolation_ms=parameters.max_extrapolation_ms,
+        max_gap_s=parameters.max_gap_s,
+        default_command=Command[parameters.default_command.upper()],
+        command_timeout_s=parameters.command_timeout_s,
+        wait_for_command=parameters.wait_for_command,
+        base_frame=parameters.base_frame,
+        world_frame=parameters.world_frame,
+    )
+
+
+class SensorSyncNode(Node):
+    """Subscribes to the topics of the rig, publishes `~/frame`, hands sets to nodes of its process by reference."""
+
+    def __init__(self, **node_arguments: Any) -> None:
+        """Make the node; `node_arguments` go to `rclpy.node.Node`.
+
+        Raises:
+            ConfigurationError: a parameter or the rig is wrong.
+        """
+        super().__init__("sensor_sync", **node_arguments)
+        try:
+            self._set_up()
+        except BaseException:
+            super().destroy_node()
+            raise
+
+    def _set_up(self) -> None:
+        self._server = ParameterServer(self, TABLE)
+        settings = self._server.current
+        self.rig = load_rig(settings.rig)
+        self._synchronizer = SensorSynchronizer(sync_config(settings, self.rig))
+        self._sinks: list[FrameSink] = []
+        self._calibrations: dict[str, tuple[Calibration, bytes]] = {}
+        lidar = self._synchronizer.config.lidar
+        self._lidar_frame = self.rig.frames[lidar.name] if lidar is not None else ""
+        self._samples: deque[int] = deque(maxlen=SAMPLES_KEPT)
+        self._carried = Discontinuity.NONE
+        self._extrinsics = StaticExtrinsics(settings.base_frame)
+        self._bridge = cv_bridge.CvBridge()
+        self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
+        self._guard = CallbackGuard(self, self._diagnostics)
+        self._health = SyncHealth(self._diagnostics, self._synchronizer, self.get_logger())
+        self._clock_watch = ClockWatch(self, self._diagnostics, settings.clock_timeout_s)
+        self._broadcaster = tf2_ros.TransformBroadcaster(self) if settings.publish_tf else None
+        self._frames = self.create_publisher(
+            msg.SensorFrame,
+            "~/frame",
+            qos.reliable(2),
+            event_callbacks=qos.publisher_events(self._diagnostics, "~/frame"),
+            qos_overriding_options=qos.overridable(),
+        )
+        self._subscribe_all(settings)
+        # The steady clock: sets must be closed in time even where the node's clock stands.
+        self.create_timer(
+            POLL_PERIOD_S, self._guard.wrap("sync", self._poll), clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def hand_over(self, sink: FrameSink) -> None:
+        """Give every set to `sink` too, by reference, on the executor's thread."""
+        self._sinks.append(sink)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether intrinsics and extrinsics of every sensor are known."""
+        return all(sensor.calibrated for sensor in self._synchronizer.status(time.monotonic_ns()).sensors)
+
+    def close(self) -> None:
+        """Stop the timers."""
+        self._diagnostics.stop()
+        self._clock_watch.stop()
+
+    def _subscribe_all(self, settings: SensorSyncConfiguration) -> None:
+        sensor = qos.sensor(settings.sensor_reliability, settings.sensor_depth)
+        raw = settings.image_transport == "raw"
+        for camera in self._synchronizer.config.cameras:
+            subject, base = f"camera/{camera.name}", f"camera/{camera.name}"
+            on_image = functools.partial(self._on_image, camera.name)
+            topic = f"{base}/image_raw" if raw else f"{base}/image/compressed"
+            self._listen(Image if raw else CompressedImage, topic, subject, on_image, sensor)
+            on_info = functools.partial(self._on_camera_info, camera.name)
+            self._listen(CameraInfo, f"{base}/camera_info", subject, on_info, sensor)
+        lidar = self._synchronizer.config.lidar
+        if lidar is not None:
+            self._listen(PointCloud2, "lidar/points", f"lidar/{lidar.name}", self._on_points, sensor)
+        odometry = qos.sensor(settings.sensor_reliability, ODOMETRY_DEPTH)
+        self._listen(Odometry, "odometry", "odometry", self._on_odometry, odometry)
+        self._listen(msg.DrivingCommand, "command", "command", self._on_command, qos.reliable(10))
+        self._listen(msg.SampleInfo, "sample_info", "sync", self._on_sample_info, qos.reliable(10))
+        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
+
+    def _listen(
+        self,
+        kind: Any,
+        topic: str,
+        subject: str,
+        callback: Callable[[Any], None],
+        profile: QoSProfile,
+        overridable: bool = True,
+    ) -> None:
+        self.create_subscription(
+            kind,
+            topic,
+            self._guard.wrap(subject, callback),
+            profile,
+            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(topic)),
+            qos_overriding_options=qos.overridable() if overridable else None,
+        )
+
+    def _on_image(self, name: str, message: CompressedImage | Image) -> None:
+        image = compressed_image(message) if isinstance(message, CompressedImage) else raw_image(message, self._bridge)
+        self._emit(
+            self._synchronizer.add_camera(
+                name, image.stamp_ns, image.encoding, image.width, image.height, image.data, time.monotonic_ns()
+            )
+        )
+
+    def _on_camera_info(self, name: str, message: CameraInfo) -> None:
+        """Take an intrinsic calibration, once per change: the message comes with every image."""
+        identity = b"".join(
+            (message.k.tobytes(), message.p.tobytes(), message.header.frame_id.encode(), bytes(message.d))
+        ) + bytes(f"{message.width}x{message.height}", "ascii")
+        known = self._calibrations.get(name)
+        if known is not None and known[1] == identity:
+            return
+        found = calibration(message, self._server.current.rectified)
+        self._calibrations[name] = (found, identity)
+        self._calibrate_camera(name, found)
+
+    def _calibrate_camera(self, name: str, found: Calibration) -> None:
+        matrix = self._extrinsics.base_from(found.frame_id or self.rig.frames[name])
+        self._synchronizer.set_camera_calibration(name, found.intrinsics, found.width, found.height, matrix)
+
+    def _calibrate_lidar(self, name: str) -> None:
+        self._synchronizer.set_lidar_calibration(name, self._extrinsics.base_from(self._lidar_frame))
+
+    def _on_points(self, message: PointCloud2) -> None:
+        lidar = self._synchronizer.config.lidar
+        assert lidar is not None  # else nobody would have subscribed
+        points = point_cloud(message)
+        subject = f"lidar/{lidar.name}"
+        if points.non_finite:
+            self._diagnostics.event(subject, Level.WARN, f"{points.non_finite} points are not finite; left out")
+            self._diagnostics.count(subject, "non_finite_points", points.non_finite)
+        if points.absent:
+            self._diagnostics.event(subject, Level.WARN, f"no field {', '.join(points.absent)}; filled with 0")
+        frame = message.header.frame_id.lstrip("/") or self.rig.frames[lidar.name]
+        if frame != self._lidar_frame:
+            self._lidar_frame = frame
+            self._guard.wrap(subject, self._calibrate_lidar)(lidar.name)
+        self._emit(self._synchronizer.add_lidar(lidar.name, points.stamp_ns, points.points, time.monotonic_ns()))
+
+    def _on_odometry(self, message: Odometry) -> None:
+        settings = self._server.current
+        ego = ego_motion(message, settings.base_frame)
+        if ego.world_frame != settings.world_frame:
+            raise SensorDataError(
+                f"odometry is in frame {ego.world_frame!r}, not {settings.world_frame!r}; set world_frame to it"
+            )
+        if self._broadcaster is not None:
+            self._broadcaster.sendTransform(
+                transform_message(ego.stamp_ns, settings.world_frame, settings.base_frame, ego.world_from_base)
+            )
+        self._emit(
+            self._synchronizer.add_odometry(
+                ego.stamp_ns,
+                ego.world_from_base,
+                ego.speed,
+                ego.lateral_speed,
+                ego.yaw_rate,
+                time.monotonic_ns(),
+            )
+        )
+
+    def _on_command(self, message: msg.DrivingCommand) -> None:
+        command = command_from_message(message)
+        self._emit(self._synchronizer.add_command(command.stamp_ns, command.command, time.monotonic_ns()))
+
+    def _on_sample_info(self, message: msg.SampleInfo) -> None:
+        info = sample_info_from_message(message)
+        self._samples.append(info.stamp_ns)
+        self._synchronizer.notify_scene(info.scene_token, info.stamp_ns)
+
+    def _on_tf_static(self, message: TFMessage) -> None:
+        try:
+            self._extrinsics.add(message)
+        finally:
+            for name, (found, _) in self._calibrations.items():
+                self._guard.wrap(f"camera/{name}", self._calibrate_camera)(name, found)
+            lidar = self._synchronizer.config.lidar
+            if lidar is not None:
+                self._guard.wrap(f"lidar/{lidar.name}", self._calibrate_lidar)(lidar.name)
+
+    def _poll(self) -> None:
+        self._emit(self._synchronizer.poll(time.monotonic_ns()))
+
+    def _emit(self, frames: Sequence[SensorFrame]) -> None:
+        for frame in frames:
+            wanted = self._only_key_frames(frame)
+            if wanted is None:
+                continue
+            for sink in self._sinks:
+                sink(wanted)
+            if self._frames.get_subscription_count():
+                self._frames.publish(sensor_frame_to_message(wanted))
+
+    def _only_key_frames(self, frame: SensorFrame) -> SensorFrame | None:
+        """The set, or None where only key frames are wanted and it is none: then its discontinuity goes to the next."""
+        if not self._server.current.key_frames_only:
+            return frame
+        flags = frame.discontinuity | self._carried
+        if frame.stamp_ns not in self._samples:
+            self._carried = flags
+            self._diagnostics.count("sync", "between_key_frames")
+            return None
+        self._carried = Discontinuity.NONE
+        return _with_discontinuity(frame, flags)
+
+    def _refresh(self) -> None:
+        self._clock_watch.refresh()
+        settings = self._server.current
+        self._health.refresh(settings.camera_timeout_s, settings.odometry_timeout_s)
+
+
+def _with_discontinuity(frame: SensorFrame, flags: Discontinuity) -> SensorFrame:
+    return frame if flags == frame.discontinuity else dataclasses.replace(frame, discontinuity=flags)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Program `sensor_sync`."""
+    return run_node(SensorSyncNode, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

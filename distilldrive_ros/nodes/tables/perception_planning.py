@@ -1,0 +1,38 @@
+"""Parameters of the node `perception_planning`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distilldrive_ros.models.registry import MODELS
+from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+
+
+@dataclass(frozen=True)
+class PerceptionPlanningConfiguration:
+    """Which model runs where, and when its results are late."""
+
+    model: str = parameter("constant_velocity", "model; taken at the next configure", choices=tuple(MODELS))
+    weights: str = parameter("", "checkpoint file, taken at the next configure; empty: untrained, drawn from the seed")
+    device: str = parameter("auto", "auto (a GPU where there is one), cpu, cuda or cuda:N; taken at the next configure")
+    seed: int = parameter(0, "seed of untrained weights, taken at the next configure", low=0, high=2**31 - 1)
+    threads: int = parameter(
+        0, "processor threads of the network, taken at the next configure; 0: as many as cores", low=0, high=256
+    )
+    autostart: bool = parameter(True, "configure and activate at start", read_only=True)
+    max_frame_age_s: float = parameter(
+        3.0, "older sets are passed over; 0 takes any age", unit="s", low=0.0, high=600.0
+    )
+    plan_timeout_s: float = parameter(2.0, "no plan for longer: the status goes stale", unit="s", low=0.05, high=600.0)
+    max_processing_time_s: float = parameter(1.0, "one set taking longer is a warning", unit="s", low=0.001, high=600.0)
+    max_consecutive_delays: int = parameter(5, "so many of them in a row are an error", low=1, high=1000)
+    max_consecutive_failures: int = parameter(3, "so many failed sets in a row are an error", low=1, high=1000)
+    clock_timeout_s: float = parameter(
+        10.0, "with use_sim_time: /clock silent for longer is an error", unit="s", low=0.1, high=600.0, read_only=True
+    )
+    diagnostics_period_s: float = parameter(
+        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
+    )
+
+
+TABLE = ParameterTable("perception_planning", PerceptionPlanningConfiguration)

@@ -1,0 +1,40 @@
+"""Parameters of the node `planner`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+
+
+@dataclass(frozen=True)
+class PlannerConfiguration:
+    """What a candidate may demand, and how many are published one by one."""
+
+    max_speed: float = parameter(45.0, "faster candidates are invalid", unit="m/s", low=0.1, high=150.0)
+    max_acceleration: float = parameter(
+        9.8, "candidates that accelerate or brake harder are invalid", unit="m/s^2", low=0.1, high=50.0
+    )
+    max_lateral_acceleration: float = parameter(
+        9.8, "candidates that corner harder are invalid", unit="m/s^2", low=0.1, high=50.0
+    )
+    max_start_jump: float = parameter(
+        5.0, "candidates that begin farther from where the speed leads are invalid", unit="m", low=0.01, high=100.0
+    )
+    top_k: int = parameter(6, "so many best candidates go out as candidate_<k>", low=0, high=100, read_only=True)
+    match_timeout_ms: float = parameter(
+        100.0, "longest wait for objects and map of the same stamp", unit="ms", low=0.0, high=10000.0
+    )
+    odometry_tolerance_ms: float = parameter(
+        200.0, "odometry farther from the set's stamp does not give its speed", unit="ms", low=1.0, high=10000.0
+    )
+    plan_timeout_s: float = parameter(2.0, "no plan for longer: the status goes stale", unit="s", low=0.05, high=600.0)
+    clock_timeout_s: float = parameter(
+        10.0, "with use_sim_time: /clock silent for longer is an error", unit="s", low=0.1, high=600.0, read_only=True
+    )
+    diagnostics_period_s: float = parameter(
+        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
+    )
+
+
+TABLE = ParameterTable("planner", PlannerConfiguration)

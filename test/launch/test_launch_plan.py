@@ -1,0 +1,149 @@
+"""What a launch starts, with which parameters, and what it refuses before anything starts."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from distilldrive_ros.cli.launch import command_line, parse_assignments
+from distilldrive_ros.nodes.launch_plan import (
+    MODULES,
+    PLANNER_ARGUMENTS,
+    REPLAY_ARGUMENTS,
+    plan_planner,
+    plan_replay,
+)
+from distilldrive_ros.scene.errors import ConfigurationError
+
+NODES = ("sensor_sync", "perception_planning", "planner", "visualizer")
+
+
+def test_one_process_per_node_with_the_parameters_of_the_file():
+    plan = plan_planner({})
+    assert tuple(p.name for p in plan.programs) == NODES
+    assert all(p.parameters == {} and p.parameter_file.name == "planner.param.yaml" for p in plan.programs)
+    assert plan.rviz is None and plan.ends_with is None
+
+
+def test_arguments_become_parameters_of_their_node_only():
+    plan = plan_planner(
+        {"model": "ctra", "rig": "nuscenes", "device": "cpu", "autostart": "false", "use_sim_time": "true",
+         "respawn": "true", "namespace": "car", "log_level": "debug"}
+    )  # fmt: skip
+    by_name = {p.name: p for p in plan.programs}
+    assert by_name["perception_planning"].parameters == {
+        "use_sim_time": True, "model": "ctra", "device": "cpu", "autostart": False,
+    }  # fmt: skip
+    assert by_name["sensor_sync"].parameters == {"use_sim_time": True, "rig": "nuscenes"}
+    assert by_name["planner"].parameters == {"use_sim_time": True}
+    assert all(p.respawn and p.namespace == "car" and p.log_level == "debug" for p in plan.programs)
+
+
+def test_composed_is_one_process_with_all_parameters():
+    (program,) = plan_planner({"composition": "composed", "model": "ctra", "rig": "nuscenes"}).programs
+    assert (program.name, program.node) == ("planner_graph", "")
+    assert program.parameters == {"rig": "nuscenes", "model": "ctra"}
+
+
+def test_replay_adds_the_bag_and_simulated_time(tmp_path):
+    plan = plan_replay({"bag": str(tmp_path), "rate": "2", "loop": "true", "start_offset": "1.5", "rviz": "true"})
+    replay = plan.programs[-1]
+    assert [p.name for p in plan.programs] == [*NODES, "replay"] and plan.ends_with == "replay"
+    assert replay.parameters["rate"] == 2.0 and replay.parameters["loop"] is True
+    assert replay.parameters["start_offset"] == 1.5 and replay.parameters["bag"] == str(tmp_path)
+    awaited = set(replay.parameters["wait_for_subscribers"])
+    assert {"/tf_static", "/camera/CAM_BACK/camera_info", "/lidar/points"} <= awaited
+    assert command_line(replay)[:5] == [*command_line(replay)[:3], "perception_planning", "--"]
+    assert all(p.parameters["use_sim_time"] for p in plan.programs[:-1])
+    assert plan.programs[0].parameters["wait_for_command"], "the command of a key frame may come after its sweep"
+    assert plan.rviz.name == "replay.rviz"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": "studnt"}, "model:=studnt: must be one of"),
+        ({"modell": "ctra"}, "there is no argument 'modell'; there are: params_file"),
+        ({"rig": "nowhere"}, "there is no rig 'nowhere'"),
+        ({"params_file": "nowhere.yaml"}, "parameter file nowhere.yaml cannot be read"),
+        ({"composition": "both"}, "must be one of process | composed"),
+    ],
+)
+def test_a_wrong_argument_is_refused_before_anything_starts(given, words):
+    with pytest.raises(ConfigurationError) as caught:
+        plan_planner(given)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "argument bag is missing"),
+        ({"bag": "/nowhere/bag"}, "there is no bag /nowhere/bag; make one with `distilldrive convert`"),
+        ({"bag": ".", "rate": "fast"}, "rate:=fast: rate must be a float"),
+        ({"bag": ".", "rate": "-1"}, "must be in the range 0 to 1000"),
+    ],
+)
+def test_a_wrong_replay_is_refused(given, words):
+    with pytest.raises(ConfigurationError) as caught:
+        plan_replay(given)
+    assert words in str(caught.value)
+
+
+def test_a_wrong_parameter_file_is_refused_with_all_its_faults(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("planner:\n  ros__parameters:\n    max_sped: 1.0\n    top_k: -1\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"did you mean 'max_speed'.*'top_k'"):
+        plan_planner({"params_file": str(path)})
+
+
+def test_relative_paths_are_of_the_person_who_types_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.pth").write_bytes(b"")
+    weights = {p.name: p for p in plan_planner({"weights": "w.pth"}).programs}["perception_planning"].parameters
+    assert weights == {"weights": str(tmp_path / "w.pth")}
+
+
+def test_the_command_line_of_a_program():
+    plan = plan_planner({"model": "ctra", "use_sim_time": "true", "namespace": "/car/"})
+    words = command_line(plan.programs[1])
+    assert words[:4] == [sys.executable, "-m", MODULES["perception_planning"], "--ros-args"]
+    assert 'model:="ctra"' in words and "use_sim_time:=true" in words and "__ns:=/car" in words
+
+
+def test_assignments_in_the_way_of_ros():
+    assert parse_assignments(["model:=ctra", "weights:=a:=b"]) == {"model": "ctra", "weights": "a:=b"}
+    with pytest.raises(ConfigurationError, match="'model=ctra' is not of the form key:=value"):
+        parse_assignments(["model=ctra"])
+
+
+@pytest.mark.parametrize("arguments", [PLANNER_ARGUMENTS, REPLAY_ARGUMENTS])
+def test_every_argument_is_described_and_its_default_is_a_choice(arguments):
+    for argument in arguments:
+        assert len(argument.description) > 10, argument.name
+        assert not argument.choices or argument.default in argument.choices, argument.name
+    wanted = {
+        "params_file",
+        "rig",
+        "model",
+        "weights",
+        "device",
+        "composition",
+        "rviz",
+        "log_level",
+        "autostart",
+        "respawn",
+    }
+    assert wanted <= {argument.name for argument in arguments}
+
+
+@pytest.mark.parametrize("name", ["planner", "replay"])
+def test_the_launch_files_are_python_and_use_the_plan(repository, name):
+    tree = ast.parse((repository / "launch" / f"{name}.launch.py").read_text(encoding="utf-8"))
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert functions == ["generate_launch_description"]
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert f"plan_{name}" in names

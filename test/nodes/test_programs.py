@@ -1,0 +1,49 @@
+"""The programs as people start them: exit codes and one-line errors."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("distilldrive_ros.msg", reason="the messages are not built (make setup)")
+
+
+def start(module, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", f"distilldrive_ros.nodes.{module}", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "parameter", "words"),
+    [
+        ("sensor_sync_node", "rigg:=nuscenes", "no parameter 'rigg'; did you mean 'rig'?"),
+        ("sensor_sync_node", "wait_timeout_ms:=-5.0", "must be in the range 0 to 10000 ms, got -5.0"),
+        ("sensor_sync_node", "rig:=nowhere", "there is no rig 'nowhere'; use one of"),
+        ("perception_planning_node", "model:=studnt", "did you mean 'student'?"),
+        ("planner_node", "top_k:=many", "must be a int, got 'many' (string)"),
+    ],
+)
+def test_a_wrong_parameter_ends_the_program_with_one_line(module, parameter, words):
+    process = start(module, "--ros-args", "-p", parameter)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    lines = [line for line in errors.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: ") and words in lines[0]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_a_clean_end(sign):
+    process = start("perception_planning_node")
+    for line in process.stderr:
+        if "ready" in line:
+            break
+    process.send_signal(sign)
+    assert process.wait(timeout=30) == 0
+    assert process.stderr.read() == ""

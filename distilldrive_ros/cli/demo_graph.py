@@ -20,9 +20,8 @@ from distilldrive_ros.scene.errors import DistillDriveError
 
 PLANS_TOPIC = "/planner/paths"
 ANCHOR_TOPIC = "/sample_info"
-# Inputs of sensor_sync, and what perception_planning listens to once its model is loaded.
-AWAITED = ("/lidar/points", "/odometry", "/camera/CAM_FRONT/image/compressed", "/sensor_sync/frame",
-           "/perception_planning/candidates", PLANS_TOPIC)  # fmt: skip
+# Besides the inputs of sensor_sync: what perception_planning and the recorder listen to.
+AWAITED = ("/sensor_sync/frame", PLANS_TOPIC)
 START_TIMEOUT_S = 180.0
 # The player sees that a subscriber exists somewhat before every publisher of the graph has found it.
 MATCHING_S = 2.0
@@ -114,12 +113,13 @@ def demo_plan(run: DemoRun) -> GraphPlan:
     if run.weights is not None:
         given["weights"] = str(run.weights)
     plan = plan_replay(given)
+    awaited = next(p for p in plan.programs if p.name == "replay").parameters["wait_for_subscribers"]
     extra: dict[str, dict[str, Any]] = {
         # In lock-step nothing is late, so nothing need be lost either.
         "sensor_sync": {"wait_for_command": True, "sensor_reliability": "reliable"},
         "perception_planning": {"max_frame_age_s": 0.0},
         "replay": {
-            "wait_for_subscribers": AWAITED,
+            "wait_for_subscribers": (*awaited, *AWAITED),
             "wait_timeout": START_TIMEOUT_S,
             "start_delay": MATCHING_S,
             "ack_topic": PLANS_TOPIC,

@@ -60,7 +60,7 @@ def link_checkout(layout: Layout) -> None:
         _write(layout.venv / "bin" / program, program_source(layout, program), executable=True)
         _link(layout.venv / "lib" / PACKAGE / program, layout.root / "scripts" / program)
     for folder in DATA_FOLDERS:
-        _link(layout.share / folder, layout.root / folder)
+        _link_files(layout.share / folder, layout.root / folder)
     _remove_former_programs(layout)
 
 
@@ -99,6 +99,18 @@ def _write(path: Path, text: str, executable: bool = False) -> None:
     if executable:
         partial.chmod(0o755)
     partial.replace(path)
+
+
+def _link_files(links: Path, folder: Path) -> None:
+    """A folder of links to the files of another: tools such as `ros2 launch` do not follow links to folders."""
+    if links.is_symlink():
+        links.unlink()
+    files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    for name in files:
+        _link(links / name, folder / name)
+    for entry in sorted(links.rglob("*")):
+        if entry.is_symlink() and entry.relative_to(links) not in files:
+            entry.unlink()
 
 
 def _link(link: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ PROGRAMS: dict[str, str] = {
     "perception_planning": "distilldrive_ros.nodes.perception_planning_node:main",
     "planner": "distilldrive_ros.nodes.planner_node:main",
     "planner_graph": "distilldrive_ros.nodes.graph:main",
+    "recorder": "distilldrive_ros.nodes.recorder_node:main",
     "replay": "distilldrive_ros.nodes.replay_node:main",
     "sensor_sync": "distilldrive_ros.nodes.sensor_sync_node:main",
     "visualizer": "distilldrive_ros.nodes.visualizer_node:main",

@@ -42,7 +42,7 @@ class ModelOutput:
 class DrivingModel(Protocol):
     """Inference of one model on one device.
 
-    `model_id` is `name@hash` or `name@untrained`; `trained` says whether weights were loaded; `device` is cpu or cuda:N.
+    `model_id` is `name@hash` or `name@untrained`; `trained`: weights were loaded; `device` is cpu or cuda:N.
     """
 
     @property

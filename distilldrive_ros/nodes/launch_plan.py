@@ -33,6 +33,7 @@ MODULES = {
     "visualizer": "distilldrive_ros.nodes.visualizer_node",
     "planner_graph": "distilldrive_ros.nodes.graph",
     "replay": "distilldrive_ros.nodes.replay_node",
+    "recorder": "distilldrive_ros.nodes.recorder_node",
 }
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,13 +39,13 @@ from distilldrive_ros.nodes.sync_health import SyncHealth
 from distilldrive_ros.nodes.tables.sensor_sync import TABLE, SensorSyncConfiguration
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import SensorDataError
-from distilldrive_ros.scene.sensor_frame import Discontinuity, SensorFrame
+from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.sync.config import SyncConfig
+from distilldrive_ros.sync.key_frame_filter import KeyFrameFilter
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
 
 POLL_PERIOD_S = 0.02
 ODOMETRY_DEPTH = 50
-SAMPLES_KEPT = 64
 
 FrameSink = Callable[[SensorFrame], None]
 
@@ -104,8 +102,8 @@ class SensorSyncNode(Node):
         self._calibrations: dict[str, tuple[Calibration, bytes]] = {}
         lidar = self._synchronizer.config.lidar
         self._lidar_frame = self.rig.frames[lidar.name] if lidar is not None else ""
-        self._samples: deque[int] = deque(maxlen=SAMPLES_KEPT)
-        self._carried = Discontinuity.NONE
+        wait_ns = round(settings.wait_timeout_ms * 1e6)
+        self._key_frames = KeyFrameFilter(wait_ns) if settings.key_frames_only else None
         self._extrinsics = StaticExtrinsics(settings.base_frame)
         self._bridge = cv_bridge.CvBridge()
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
@@ -248,8 +246,9 @@ class SensorSyncNode(Node):
 
     def _on_sample_info(self, message: msg.SampleInfo) -> None:
         info = sample_info_from_message(message)
-        self._samples.append(info.stamp_ns)
         self._synchronizer.notify_scene(info.scene_token, info.stamp_ns)
+        if self._key_frames is not None:
+            self._publish(self._key_frames.announce(info.stamp_ns, time.monotonic_ns()))
 
     def _on_tf_static(self, message: TFMessage) -> None:
         try:
@@ -263,37 +262,28 @@ class SensorSyncNode(Node):
 
     def _poll(self) -> None:
         self._emit(self._synchronizer.poll(time.monotonic_ns()))
+        if self._key_frames is not None:
+            self._key_frames.poll(time.monotonic_ns())
 
     def _emit(self, frames: Sequence[SensorFrame]) -> None:
+        if self._key_frames is None:
+            self._publish(frames)
+            return
         for frame in frames:
-            wanted = self._only_key_frames(frame)
-            if wanted is None:
-                continue
-            for sink in self._sinks:
-                sink(wanted)
-            if self._frames.get_subscription_count():
-                self._frames.publish(sensor_frame_to_message(wanted))
+            self._publish(self._key_frames.add(frame, time.monotonic_ns()))
 
-    def _only_key_frames(self, frame: SensorFrame) -> SensorFrame | None:
-        """The set, or None where only key frames are wanted and it is none: then its discontinuity goes to the next."""
-        if not self._server.current.key_frames_only:
-            return frame
-        flags = frame.discontinuity | self._carried
-        if frame.stamp_ns not in self._samples:
-            self._carried = flags
-            self._diagnostics.count("sync", "between_key_frames")
-            return None
-        self._carried = Discontinuity.NONE
-        return _with_discontinuity(frame, flags)
+    def _publish(self, frames: Sequence[SensorFrame]) -> None:
+        for frame in frames:
+            for sink in self._sinks:
+                sink(frame)
+            if self._frames.get_subscription_count():
+                self._frames.publish(sensor_frame_to_message(frame))
 
     def _refresh(self) -> None:
         self._clock_watch.refresh()
         settings = self._server.current
-        self._health.refresh(settings.camera_timeout_s, settings.odometry_timeout_s)
-
-
-def _with_discontinuity(frame: SensorFrame, flags: Discontinuity) -> SensorFrame:
-    return frame if flags == frame.discontinuity else dataclasses.replace(frame, discontinuity=flags)
+        left_out = 0 if self._key_frames is None else self._key_frames.left_out
+        self._health.refresh(settings.camera_timeout_s, settings.odometry_timeout_s, left_out)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

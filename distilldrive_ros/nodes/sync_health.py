@@ -27,8 +27,8 @@ class SyncHealth:
         self._last_incomplete: IncompleteSet | None = None
         self._emitted = 0
 
-    def refresh(self, camera_timeout_s: float, odometry_timeout_s: float) -> None:
-        """Bring every status up to date."""
+    def refresh(self, camera_timeout_s: float, odometry_timeout_s: float, between_key_frames: int) -> None:
+        """Bring every status up to date. `between_key_frames`: sets left out because they are no key frames."""
         status = self._synchronizer.status(time.monotonic_ns())
         for sensor in status.sensors:
             self._sensor(f"{sensor.kind}/{sensor.name}", sensor, camera_timeout_s)
@@ -36,7 +36,7 @@ class SyncHealth:
         command = status.command
         text = "default command is used" if command.received == 0 else f"{command.received} received"
         self._diagnostics.set("command", Level.OK, text, refused=command.refused)
-        self._sets(status.last_incomplete, status.pending_sets)
+        self._sets(status.last_incomplete, status.pending_sets, between_key_frames)
 
     def _sensor(self, subject: str, sensor: SensorStatus, timeout_s: float) -> None:
         noun = _NOUNS[sensor.kind]
@@ -71,7 +71,7 @@ class SyncHealth:
             self._diagnostics.event(subject, Level.WARN, sensor.last_problem)
         self._refused[subject] = sensor.refused
 
-    def _sets(self, incomplete: IncompleteSet | None, pending: int) -> None:
+    def _sets(self, incomplete: IncompleteSet | None, pending: int, between_key_frames: int) -> None:
         counters = self._synchronizer.counters
         level, message = Level.OK, f"{counters.emitted - self._emitted} sets since the last report"
         if incomplete is not None and incomplete is not self._last_incomplete:
@@ -89,6 +89,7 @@ class SyncHealth:
             dropped=counters.sets_dropped,
             pending=pending,
             decimated=counters.decimated,
+            between_key_frames=between_key_frames,
             duplicates=counters.duplicates,
             out_of_order=counters.out_of_order,
             zero_stamps=counters.zero_stamps,

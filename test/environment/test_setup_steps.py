@@ -121,9 +121,7 @@ def test_an_environment_that_was_moved_is_made_anew(tmp_path: Path) -> None:
     assert all(a.key != b.key for a, b in zip(here, there, strict=True))
 
 
-def test_two_set_ups_of_one_checkout_wait_for_each_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_set_ups_of_one_checkout_wait_for_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     entered = threading.Event()

@@ -76,3 +76,25 @@ def test_every_stage_and_counter_is_in_the_statistics(drive):
     assert stats[1].total_seconds >= max(stats[1].stage_seconds)
     assert (stats[1].dropped_frames, stats[1].failed_frames) == (0, 0)
     assert np.isnan(stats[1].sensor_age_seconds), "the stamps are of 2018, our clock is not"
+
+
+def test_only_key_frames_are_planned_even_where_they_are_announced_late(drive):
+    from distilldrive_ros import msg
+    from distilldrive_ros.nodes.pose_messages import header_message
+
+    sync = drive.sensor_sync(key_frames_only=True, wait_timeout_ms=10_000.0)
+    node = drive.perception_planning()
+    drive.planner()
+    drive.spin_until(lambda: node.active, "autostart")
+    drive.connect()
+    counters = sync._synchronizer.counters
+    for index in range(3):
+        drive.send_set(START_NS + index * STEP_NS)
+    drive.spin_until(lambda: sync._synchronizer.counters.emitted == counters.emitted + 3, "three sets")
+    assert not drive.received["planner/paths"]
+    for index in (0, 2):
+        header = header_message(START_NS + index * STEP_NS, "base_link")
+        drive.publishers["sample_info"].publish(msg.SampleInfo(header=header, scene_token="scene"))
+    paths = drive.received["planner/paths"]
+    drive.spin_until(lambda: len(paths) == 2, "two plans")
+    assert [stamp_ns(p.header.stamp) for p in paths] == [START_NS, START_NS + 2 * STEP_NS]

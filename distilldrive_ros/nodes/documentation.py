@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -32,6 +34,8 @@ _FAMILIES = (
     (re.compile(r"/candidate_\d+$"), "/candidate_<k>"),
 )
 _START_TIMEOUT_S = 20.0
+# Of this process alone: another graph in the same domain must not show in the table.
+_NAMESPACE = f"/documentation_{os.getpid()}"
 
 
 def model_table() -> str:
@@ -47,9 +51,9 @@ def topic_table() -> str:
     nodes: list[Node] = []
     executor = SingleThreadedExecutor(context=context)
     try:
-        perception = PerceptionPlanningNode(context=context)
-        nodes += [SensorSyncNode(context=context), perception, PlannerNode(context=context)]
-        nodes.append(VisualizerNode(context=context))
+        own: dict[str, Any] = {"context": context, "namespace": _NAMESPACE}
+        perception = PerceptionPlanningNode(**own)
+        nodes += [SensorSyncNode(**own), perception, PlannerNode(**own), VisualizerNode(**own)]
         perception.start_now()
         for node in nodes:
             executor.add_node(node)
@@ -78,17 +82,17 @@ def _settled_rows(nodes: Sequence[Node], executor: SingleThreadedExecutor) -> li
 
 
 def _rows_of(node: Node) -> list[str]:
-    name, namespace = node.get_name(), node.get_namespace()
+    name = node.get_name()
     found: dict[str, None] = {}
     for direction, names_and_types, infos in (
         ("in", node.get_subscriber_names_and_types_by_node, node.get_subscriptions_info_by_topic),
         ("out", node.get_publisher_names_and_types_by_node, node.get_publishers_info_by_topic),
     ):
-        for topic, types in sorted(names_and_types(name, namespace)):
+        for topic, types in sorted(names_and_types(name, _NAMESPACE)):
             if _INFRASTRUCTURE.search(topic):
                 continue
-            profiles = [i.qos_profile for i in infos(topic) if i.node_name == name]
-            shown = topic
+            profiles = [i.qos_profile for i in infos(topic) if (i.node_name, i.node_namespace) == (name, _NAMESPACE)]
+            shown = topic.removeprefix(_NAMESPACE)
             for pattern, family in _FAMILIES:
                 shown = pattern.sub(family, shown)
             quality = _quality(profiles[0]) if profiles else "?"

@@ -20,7 +20,8 @@ class SensorRequirements:
     """What a model needs in a set.
 
     `cameras`: channel names, in the network's order; empty for models that do not look. `lidar`: whether a sweep is
-    needed. `period_s`: nominal time between two sets. `max_gap_s`: history older than that is dropped.
+    needed. `period_s`: nominal time between two sets, 0 where any will do. `max_gap_s`: history older than that is
+    dropped.
     """
 
     cameras: tuple[str, ...]

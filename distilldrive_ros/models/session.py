@@ -13,6 +13,9 @@ from distilldrive_ros.scene.sensor_frame import Degraded, Discontinuity, SensorF
 
 logger = logging.getLogger(__name__)
 
+# Sets may come somewhat sooner than the nominal period: nuScenes key frames are 0.40 to 0.60 s apart.
+PERIOD_SLACK = 0.78
+
 
 @dataclass
 class ModelSession:
@@ -35,6 +38,17 @@ class ModelSession:
             logger.info("temporal state dropped: %s", reason)
         self._state = None
         self._last_stamp_ns = None
+
+    def wants(self, frame: SensorFrame) -> bool:
+        """Whether the set comes late enough after the one before for the period that the model was trained for.
+
+        Networks with memory learn its period: at several times the rate their tracks break (DistillDrive spec 15). A
+        set after a discontinuity is always wanted.
+        """
+        if frame.discontinuity or self._last_stamp_ns is None:
+            return True
+        gap = (frame.stamp_ns - self._last_stamp_ns) * 1e-9
+        return gap <= 0 or gap >= PERIOD_SLACK * self.model.requirements.period_s
 
     def run(self, frame: SensorFrame) -> ModelOutput:
         """Prepare and step one set.

@@ -270,6 +270,9 @@ class PerceptionPlanningNode(LifecycleNode):
         if limit > 0 and age > limit:
             self._health.failed(Level.WARN, f"a set of {age:.2f} s age was passed over (max_frame_age_s {limit:.2f})")
             return
+        if self._server.current.keep_period and not session.wants(frame):
+            self._diagnostics.count("inference", "sets_within_period")
+            return
         taken = time.perf_counter()
         output = session.run(frame)
         self._check_finite(session, output)

@@ -68,7 +68,7 @@ class BaselineModel:
     @property
     def requirements(self) -> SensorRequirements:
         """Odometry only."""
-        return SensorRequirements(cameras=(), lidar=False, period_s=0.5, max_gap_s=2.0)
+        return SensorRequirements(cameras=(), lidar=False, period_s=0.0, max_gap_s=2.0)
 
     def initial_state(self) -> BaselineState | None:
         """No set before."""

@@ -23,6 +23,9 @@ class PerceptionPlanningConfiguration:
     max_frame_age_s: float = parameter(
         3.0, "older sets are passed over; 0 takes any age", unit="s", low=0.0, high=600.0
     )
+    keep_period: bool = parameter(
+        True, "pass over sets that come sooner than the period the model was trained for (student: 0.5 s)"
+    )
     plan_timeout_s: float = parameter(2.0, "no plan for longer: the status goes stale", unit="s", low=0.05, high=600.0)
     max_processing_time_s: float = parameter(1.0, "one set taking longer is a warning", unit="s", low=0.001, high=600.0)
     max_consecutive_delays: int = parameter(5, "so many of them in a row are an error", low=1, high=1000)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel, BaselineState
 from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration
-from distilldrive_ros.models.interface import ModelOutput
+from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.scene.command import Command
@@ -159,3 +159,23 @@ def test_bad_input_keeps_the_history(session: ModelSession) -> None:
     session.run(frame(11.0))
     assert seen[-1] is not None
     assert session.failed_frames == 1
+
+
+class Slow(BaselineModel):
+    """A baseline that was made for sets 0.5 s apart."""
+
+    @property
+    def requirements(self) -> SensorRequirements:
+        return SensorRequirements((), False, period_s=0.5, max_gap_s=2.0)
+
+
+def test_sets_within_the_period_are_not_wanted() -> None:
+    session = ModelSession(Slow(BaselineConfig()))
+    assert session.wants(frame(10.0))
+    session.run(frame(10.0))
+    assert [t for t in (10.05, 10.3, 10.38, 10.4, 10.5) if session.wants(frame(t))] == [10.4, 10.5]
+    assert session.wants(frame(9.0)), "time has jumped back"
+    assert session.wants(replace(frame(10.05), discontinuity=Discontinuity.TELEPORT))
+    any_rate = ModelSession(BaselineModel(BaselineConfig()))
+    any_rate.run(frame(10.0))
+    assert any_rate.wants(frame(10.01))

@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 def _only_static_xyz(axes: str) -> None:
     if axes != "sxyz":
-        raise NotImplementedError(f"axes {axes!r}: only 'sxyz' without the real tf_transformations package")
+        raise ValueError(f"axes {axes!r}: only 'sxyz' without the real tf_transformations package")
 
 
 def quaternion_matrix(quaternion: ArrayLike) -> Array:

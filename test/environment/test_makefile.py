@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,8 +13,14 @@ import pytest
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours without what a `make test` around us has set: the makes here are nobody's children."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "MFLAGS"}
+
+
 def make(repository: Path, *arguments: str) -> str:
-    done = subprocess.run(["make", *arguments], cwd=repository, capture_output=True, text=True, timeout=60)
+    command = ["make", *arguments]
+    done = subprocess.run(command, cwd=repository, env=clean_environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -48,7 +55,13 @@ def test_a_sourced_ros_is_set_aside(repository: Path, tmp_path: Path) -> None:
     probe = tmp_path / "probe"
     probe.write_text("#!/bin/sh\necho PYTHONPATH=$PYTHONPATH AMENT=$AMENT_PREFIX_PATH DISTRO=$ROS_DISTRO\n")
     probe.chmod(0o755)
-    variables = ["PYTHONPATH=/opt/ros/x", "AMENT_PREFIX_PATH=/opt/ros/x"]
-    command = ["env", *variables, "ROS_DISTRO=jazzy", "make", "setup", f"PYTHON={probe}"]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=60)
+    sourced = {"PYTHONPATH": "/opt/ros/x", "AMENT_PREFIX_PATH": "/opt/ros/x", "ROS_DISTRO": "jazzy"}
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={probe}"],
+        cwd=repository,
+        env={**clean_environment(), **sourced},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.stdout.strip() == "PYTHONPATH= AMENT= DISTRO="

@@ -92,9 +92,10 @@ def test_only_key_frames_are_planned_even_where_they_are_announced_late(drive):
         drive.send_set(START_NS + index * STEP_NS)
     drive.spin_until(lambda: sync._synchronizer.counters.emitted == counters.emitted + 3, "three sets")
     assert not drive.received["planner/paths"]
-    for index in (0, 2):
+    paths = drive.received["planner/paths"]
+    for planned, index in enumerate((0, 2), start=1):
         header = header_message(START_NS + index * STEP_NS, "base_link")
         drive.publishers["sample_info"].publish(msg.SampleInfo(header=header, scene_token="scene"))
-    paths = drive.received["planner/paths"]
-    drive.spin_until(lambda: len(paths) == 2, "two plans")
+        # One after the other: the worker takes the newest set only.
+        drive.spin_until(lambda planned=planned: len(paths) == planned, f"plan {planned}")
     assert [stamp_ns(p.header.stamp) for p in paths] == [START_NS, START_NS + 2 * STEP_NS]

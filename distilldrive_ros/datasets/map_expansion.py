@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
@@ -16,6 +17,8 @@ from distilldrive_ros.datasets.arcline import discretize_arclines
 from distilldrive_ros.scene.errors import DatasetError
 
 CENTERLINE_RESOLUTION_M = 1.0
+
+T = TypeVar("T")
 
 
 class Layer:
@@ -32,6 +35,17 @@ class Layer:
     def near(self, area: BaseGeometry) -> list[BaseGeometry]:
         """Geometries that meet an area, in the file's order."""
         return list(self._tree.geometries[np.sort(self._tree.query(area, predicate="intersects"))])
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A lane or lane connector: outline, centre line in driving direction (map coordinates, m), what follows it."""
+
+    token: str
+    is_connector: bool
+    polygon: BaseGeometry
+    centerline: shapely.LineString
+    successors: tuple[str, ...]
 
 
 class MapExpansion:
@@ -53,8 +67,11 @@ class MapExpansion:
             raise DatasetError(f"map {path} is not a nuScenes map expansion: it has no `node` table")
 
     def _reading(self, layer: str, build: Callable[[], list[BaseGeometry]]) -> Layer:
+        return self._checked(layer, lambda: Layer(build()))
+
+    def _checked(self, layer: str, build: Callable[[], T]) -> T:
         try:
-            return Layer(build())
+            return build()
         except KeyError as error:
             raise DatasetError(f"map {self.path}, layer {layer}: no entry {error}; copy it again") from error
         except (TypeError, ValueError, ZeroDivisionError, shapely.errors.ShapelyError) as error:
@@ -99,6 +116,25 @@ class MapExpansion:
         """Centre lines of lanes and lane connectors, in driving direction."""
         return self._reading("arcline_path_3", self._centerlines)
 
+    @cached_property
+    def drivable_areas(self) -> Layer:
+        """Drivable areas as polygons."""
+        return self._reading("drivable_area", lambda: self._layer_polygons("drivable_area"))
+
+    @cached_property
+    def carparks(self) -> Layer:
+        """Car parks as polygons."""
+        return self._reading("carpark_area", lambda: self._layer_polygons("carpark_area"))
+
+    @cached_property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Lanes, then lane connectors, of those that have a centre line.
+
+        Raises:
+            DatasetError: an entry lacks a field or holds a wrong value.
+        """
+        return self._checked("lane, lane_connector", lambda: (*self._lanes("lane"), *self._lanes("lane_connector")))
+
     def _divider_lines(self) -> list[BaseGeometry]:
         lines: dict[tuple[tuple[float, float], ...], BaseGeometry] = {}
         for record in self._json.get("lane_divider", []) + self._json.get("road_divider", []):
@@ -112,6 +148,18 @@ class MapExpansion:
         for record in self._json.get(layer, []):
             tokens = record["polygon_tokens"] if "polygon_tokens" in record else [record["polygon_token"]]
             found += [p for p in (self._polygon(t) for t in tokens) if not p.is_empty]
+        return found
+
+    def _lanes(self, layer: str) -> list[Lane]:
+        follows, paths = self._json.get("connectivity", {}), self._json.get("arcline_path_3", {})
+        found = []
+        for record in self._json.get(layer, []):
+            token = record["token"]
+            points = discretize_arclines(paths.get(token, []), CENTERLINE_RESOLUTION_M)
+            if len(points) > 1:
+                polygon = self._polygon(record["polygon_token"])
+                successors = tuple(follows.get(token, {}).get("outgoing", []))
+                found.append(Lane(token, layer == "lane_connector", polygon, shapely.LineString(points), successors))
         return found
 
     def _polygon(self, token: str) -> BaseGeometry:

@@ -1,0 +1,231 @@
+"""NAVSIM worlds of a nuScenes scene: recorded tracks, map expansion, the route that the recorded vehicle took.
+
+The ego is driven as NAVSIM's vehicle, which is larger than the recorded one; nuScenes' ego frame is the rear axle, as
+NAVSIM's is. nuScenes records no traffic lights, so that no connector is ever closed. Where the map says nothing about
+intersections, connectors whose centre lines cross form them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from distilldrive_ros.datasets.boxes import scene_boxes
+from distilldrive_ros.datasets.ego_track import EgoTrack
+from distilldrive_ros.datasets.map_expansion import Lane, MapExpansion, open_map
+from distilldrive_ros.datasets.nuscenes import NuScenes
+from distilldrive_ros.datasets.records import Scene
+from distilldrive_ros.evaluation.navsim.errors import ScoringError
+from distilldrive_ros.evaluation.navsim.proposals import wrap
+from distilldrive_ros.evaluation.navsim.route import Route, find_route
+from distilldrive_ros.evaluation.navsim.states import STATE_SIZE, State
+from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
+from distilldrive_ros.evaluation.navsim.world import (
+    TIME_STEP_S,
+    TRACK_STATES_V1,
+    EgoStart,
+    MapLayer,
+    MapPolygon,
+    NavsimWorld,
+    ObjectKind,
+    ObjectTracks,
+)
+from distilldrive_ros.scene.objects import CLASS_NAMES
+
+Array = NDArray[np.float64]
+
+STEP_NS = round(TIME_STEP_S * 1e9)
+# Map around the drive that is kept, m.
+MAP_MARGIN_M = 100.0
+# Half the time over which acceleration and yaw acceleration are differences, s.
+DIFFERENCE_S = 0.2
+# Below this speed (m/s) a yaw rate says nothing of the steering angle.
+SLOWEST_STEERING_SPEED = 1.0
+
+KIND_OF_CLASS = {
+    "car": ObjectKind.VEHICLE,
+    "truck": ObjectKind.VEHICLE,
+    "construction_vehicle": ObjectKind.VEHICLE,
+    "bus": ObjectKind.VEHICLE,
+    "trailer": ObjectKind.VEHICLE,
+    "barrier": ObjectKind.BARRIER,
+    "motorcycle": ObjectKind.BICYCLE,
+    "bicycle": ObjectKind.BICYCLE,
+    "pedestrian": ObjectKind.PEDESTRIAN,
+    "traffic_cone": ObjectKind.TRAFFIC_CONE,
+}
+
+
+class SceneWorlds:
+    """Worlds of one scene, on a grid of 0.1 s that starts at its first key frame.
+
+    Arrays are in the map's coordinates: `ego` (T, 11) recorded states, `objects` all tracks over the T instants.
+    """
+
+    def __init__(self, nuscenes: NuScenes, scene: Scene) -> None:
+        """Read a scene.
+
+        Raises:
+            DatasetError: tables or the map contradict themselves.
+            ScoringError: the scene has no map, fewer than two key frames, or no route.
+        """
+        self.name = scene.name
+        samples = nuscenes.samples(scene)
+        if len(samples) < 2:
+            raise ScoringError(f"{scene.name} has {len(samples)} key frame(s); two or more are needed")
+        expansion = open_map(nuscenes.dataroot, scene.location)
+        if expansion is None:
+            raise ScoringError(
+                f"{scene.name}: no maps/expansion/{scene.location}.json under {nuscenes.dataroot}; "
+                "download the nuScenes map expansion"
+            )
+        first, last = samples[0].stamp_ns, samples[-1].stamp_ns
+        self.stamps_ns = np.arange(first, last + 1, STEP_NS)
+        track = EgoTrack(
+            (data.stamp_ns, nuscenes.ego_pose(data.ego_pose_token, f"sample_data {data.token}"))
+            for data in nuscenes.sample_data(scene, samples)
+        )
+        self.ego = _ego_states(track, self.stamps_ns)
+        self.objects = _tracks(nuscenes, scene, self.stamps_ns)
+        self._expansion = expansion
+        self.route: Route = find_route(expansion.lanes, self.ego[:, :3])
+
+    @property
+    def steps(self) -> int:
+        """Instants T."""
+        return len(self.stamps_ns)
+
+    @cached_property
+    def polygons(self) -> tuple[MapPolygon, ...]:
+        """The map around the drive."""
+        low, high = self.ego[:, :2].min(axis=0) - MAP_MARGIN_M, self.ego[:, :2].max(axis=0) + MAP_MARGIN_M
+        return map_polygons(self._expansion, shapely.box(*low, *high))
+
+    def world(self, step: int, ego: Array | None = None, objects: ObjectTracks | None = None) -> NavsimWorld:
+        """The world at an instant.
+
+        Args:
+            step: number of the instant.
+            ego: state (11,) of the ego, default as recorded.
+            objects: all tracks over the scene, default as recorded.
+
+        Raises:
+            ScoringError: the instant does not exist.
+        """
+        if not 0 <= step < self.steps:
+            raise ScoringError(f"{self.name} has instants 0 to {self.steps - 1}, not {step}")
+        state = self.ego[step] if ego is None else ego
+        tracks = self.objects if objects is None else objects
+        window = slice(step, step + TRACK_STATES_V1)
+        return NavsimWorld(
+            ego=EgoStart(*(float(value) for value in state)),
+            polygons=self.polygons,
+            route=self.route.lanes,
+            centerline=self.route.centerline,
+            objects=ObjectTracks(
+                tracks.tokens,
+                tracks.kinds,
+                tracks.sizes,
+                tracks.poses[:, window],
+                tracks.velocities[:, window],
+                tracks.present[:, window],
+            ),
+        )
+
+
+def map_polygons(expansion: MapExpansion, area: shapely.Polygon) -> tuple[MapPolygon, ...]:
+    """Polygons of a map expansion that meet an area; drivable areas are cut to it."""
+    lanes = [lane for lane in expansion.lanes if lane.centerline.intersects(area)]
+    out = [
+        MapPolygon(lane.token, MapLayer.LANE_CONNECTOR if lane.is_connector else MapLayer.LANE, lane.polygon)
+        for lane in lanes
+        if not lane.polygon.is_empty
+    ]
+    for layer, found in (
+        (MapLayer.DRIVABLE_AREA, expansion.drivable_areas.near(area)),
+        (MapLayer.CARPARK_AREA, expansion.carparks.near(area)),
+        (MapLayer.INTERSECTION, _crossing_connectors(lanes)),
+    ):
+        out += [MapPolygon(f"{layer.value} {number}", layer, g.intersection(area)) for number, g in enumerate(found)]
+    return tuple(out)
+
+
+def _crossing_connectors(lanes: list[Lane]) -> list[shapely.Geometry]:
+    """Areas of connectors whose centre lines cross another's."""
+    connectors = [lane for lane in lanes if lane.is_connector]
+    lines = [lane.centerline for lane in connectors]
+    crossing = set()
+    if lines:
+        pairs = shapely.STRtree(lines).query(lines, predicate="crosses")
+        crossing = {int(number) for pair in pairs.T for number in pair}
+    joined = shapely.union_all([connectors[number].polygon for number in sorted(crossing)])
+    return [part for part in shapely.get_parts(joined) if part.area > 0]
+
+
+def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
+    """Recorded states (T, 11); the steering angle is that of a bicycle with NAVSIM's wheel base."""
+    twists = track.twists()
+
+    def at(values: Array, stamps: NDArray[np.int64]) -> Array:
+        return np.interp((stamps - stamps_ns[0]) / 1e9, (track.stamps_ns - stamps_ns[0]) / 1e9, values)
+
+    translations, q = track.poses_at(stamps_ns)
+    shift = round(DIFFERENCE_S * 1e9)
+    early = np.maximum(stamps_ns - shift, track.stamps_ns[0])
+    late = np.minimum(stamps_ns + shift, track.stamps_ns[-1])
+    elapsed = np.maximum((late - early) / 1e9, 1e-6)
+    speed, yaw_rate = twists.linear[:, 0], twists.angular[:, 2]
+    out = np.zeros((len(stamps_ns), STATE_SIZE))
+    out[:, State.X], out[:, State.Y] = translations[:, 0], translations[:, 1]
+    out[:, State.HEADING] = np.arctan2(
+        2 * (q[:, 0] * q[:, 3] + q[:, 1] * q[:, 2]), 1 - 2 * (q[:, 2] ** 2 + q[:, 3] ** 2)
+    )
+    out[:, State.VX] = at(speed, stamps_ns)
+    out[:, State.AX] = (at(speed, late) - at(speed, early)) / elapsed
+    out[:, State.YAW_RATE] = at(yaw_rate, stamps_ns)
+    out[:, State.YAW_ACCELERATION] = (at(yaw_rate, late) - at(yaw_rate, early)) / elapsed
+    moving = np.abs(out[:, State.VX]) >= SLOWEST_STEERING_SPEED
+    curvature = np.where(moving, out[:, State.YAW_RATE] / np.where(moving, out[:, State.VX], 1.0), 0.0)
+    out[:, State.STEERING_ANGLE] = np.arctan(curvature * PACIFICA.wheel_base)
+    return out
+
+
+def _tracks(nuscenes: NuScenes, scene: Scene, stamps_ns: NDArray[np.int64]) -> ObjectTracks:
+    """Annotations of all detection classes, interpolated between key frames, absent outside their track."""
+    samples = nuscenes.samples(scene)
+    boxes = scene_boxes(nuscenes, samples)
+    key_frames = np.repeat([sample.stamp_ns for sample in samples], np.diff(boxes.starts))
+    rows_of: dict[int, list[int]] = defaultdict(list)
+    for row, number in enumerate(boxes.ids.tolist()):
+        rows_of[number].append(row)
+    count, steps = len(rows_of), len(stamps_ns)
+    poses, velocities = np.zeros((count, steps, 3)), np.zeros((count, steps, 2))
+    present = np.zeros((count, steps), bool)
+    q = boxes.rotations
+    yaw = np.arctan2(2 * (q[:, 0] * q[:, 3] + q[:, 1] * q[:, 2]), 1 - 2 * (q[:, 2] ** 2 + q[:, 3] ** 2))
+    for index, rows in enumerate(rows_of.values()):
+        known = (key_frames[rows] - stamps_ns[0]) / 1e9
+        wanted = (stamps_ns - stamps_ns[0]) / 1e9
+        # An object that was seen once is there until the next key frame would have shown it.
+        present[index] = (wanted >= known[0] - 1e-6) & (wanted <= max(known[-1], known[0] + 0.25))
+        for axis in range(2):
+            poses[index, :, axis] = np.interp(wanted, known, boxes.centers[rows, axis])
+        poses[index, :, 2] = wrap(np.interp(wanted, known, np.unwrap(yaw[rows])))
+        if len(rows) > 1:
+            after = np.clip(np.searchsorted(known, wanted, side="right"), 1, len(known) - 1)
+            centers = boxes.centers[rows, :2]
+            gap = (known[after] - known[after - 1])[:, None]
+            velocities[index] = (centers[after] - centers[after - 1]) / gap
+    first_rows = [rows[0] for rows in rows_of.values()]
+    return ObjectTracks(
+        tokens=tuple(map(str, rows_of)),
+        kinds=tuple(KIND_OF_CLASS[CLASS_NAMES[boxes.classes[row]]] for row in first_rows),
+        sizes=boxes.sizes[first_rows, :2].reshape(count, 2),
+        poses=poses,
+        velocities=velocities,
+        present=present,
+    )

@@ -16,8 +16,8 @@ from distilldrive_ros.models.diffusiondrive.config import AGENT_SIZE, DiffusionD
 class SceneFeatures:
     """`cross_bev` [B, G, G, D], x along rows, y along columns, +-range; `ego_query` [B, 1, D].
 
-    `agents_query` [B, A, D]. `tokens` [B, N, D] is the memory of the query decoder; `queries` [B, 1 + A, D] after each of its
-    layers.
+    `agents_query` [B, A, D]. `tokens` [B, N, D] is the memory of the query decoder; `queries` [B, 1 + A, D] after
+    each of its layers.
     """
 
     cross_bev: Tensor

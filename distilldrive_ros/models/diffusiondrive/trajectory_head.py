@@ -43,7 +43,8 @@ class PlanOutputs:
     """`candidates` [B, N, P, 3]: x, y m and yaw rad in the ego frame; `scores` [B, N] in 0..1, NaN where not scored.
 
     `selector` is None for networks without one. V1's scores are the sigmoids of its mode classifier. The policy alone
-    has no scores of its own: that classifier came with it from v1, untouched by the reinforcement, and is all there is to order its candidates by.
+    has no scores of its own: that classifier came with it from v1, untouched by the reinforcement, and all there is to
+    order its candidates by.
     """
 
     candidates: Tensor

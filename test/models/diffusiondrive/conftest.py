@@ -19,9 +19,11 @@ from distilldrive_ros.models.diffusiondrive.config import (
     DiffusionDriveConfig,
     diffusiondrive,
     diffusiondrive_rl,
+    diffusiondrive_tiny,
     diffusiondrive_v1,
 )
 from distilldrive_ros.models.diffusiondrive.execution import Execution
+from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
 from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
@@ -157,3 +159,18 @@ def _golden_run(
 
 def _record(module: nn.Module, into: list[Tensor]) -> None:
     module.register_forward_hook(lambda _module, _inputs, output: into.append(output))
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> DiffusionDriveNetwork:
+    """Untrained small network. Tests must leave its weights as they are."""
+    return untrained_network(diffusiondrive_tiny(), torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="session")
+def tiny_inputs() -> DiffusionInputs:
+    """Random inputs of two streams for the small network."""
+    config, generator = diffusiondrive_tiny(), torch.Generator().manual_seed(1)
+    camera = torch.rand(2, 3, config.image_height, config.image_width, generator=generator)
+    lidar = torch.rand(2, 1, config.lidar_cells, config.lidar_cells, generator=generator)
+    return DiffusionInputs(camera, lidar, torch.randn(2, 8, generator=generator))

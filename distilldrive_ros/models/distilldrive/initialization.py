@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive import anchors
 from distilldrive_ros.models.distilldrive.aggregation import DeformableAggregation
-from distilldrive_ros.models.distilldrive.attention import MultiheadAttention
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead, MotionRefinement
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.refinement import BoxRefinement, PolylineRefinement
+from distilldrive_ros.models.random_weights import fill_module
 
 _POSITIVE_PRIOR = 0.01
 _CLASSIFICATION_GAIN = 0.1
@@ -37,26 +37,12 @@ def untrained_network(config: DistillDriveConfig, generator: torch.Generator) ->
 def initialize(network: StudentNetwork, generator: torch.Generator) -> None:
     """Fill all parameters in place."""
     for module in network.modules():
-        _initialize_module(module, generator)
+        fill_module(module, generator)
     network.img_backbone.initialize(generator)
     for module in network.modules():
         _initialize_special(module)
     _set_anchors(network, generator)
     _fit_plan_branch(network.head.motion_plan_head)
-
-
-def _initialize_module(module: nn.Module, generator: torch.Generator) -> None:
-    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight, generator=generator)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, MultiheadAttention):
-        nn.init.xavier_uniform_(module.in_proj_weight, generator=generator)
-        nn.init.zeros_(module.in_proj_bias)
-    elif isinstance(module, nn.GRU):
-        bound = 1.0 / math.sqrt(module.hidden_size)
-        for parameter in module.parameters():
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def _initialize_special(module: nn.Module) -> None:

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.checkpoint import load_checkpoint, read_state_dict
+from distilldrive_ros.models.distilldrive.checkpoint import load_checkpoint
 from distilldrive_ros.models.distilldrive.config import student_tiny
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError
 
 StateDict = dict[str, Tensor]

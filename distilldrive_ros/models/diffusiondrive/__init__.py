@@ -1,0 +1,1 @@
+"""DiffusionDrive v1 and V2: a camera and LiDAR planner that denoises anchored trajectories and selects one."""

@@ -1,0 +1,145 @@
+"""TransFuser backbone: image and LiDAR trunks exchange features after every stage (spec 3.1 to 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distilldrive_ros.models.backbones.resnet import build_resnet
+from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
+from distilldrive_ros.models.diffusiondrive.execution import Execution
+
+
+class FusionAttention(nn.Module):
+    """Self-attention with separate projections; names as in the official state dict."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.key = nn.Linear(width, width)
+        self.query = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, N, width] -> [B, N, width]."""
+        q, k, v = (
+            layer(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
+        y: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return y
+
+
+class FusionBlock(nn.Module):
+    """Pre-norm transformer block."""
+
+    def __init__(self, width: int, num_heads: int) -> None:
+        super().__init__()
+        self.ln1 = nn.LayerNorm(width)
+        self.ln2 = nn.LayerNorm(width)
+        self.attn = FusionAttention(width, num_heads)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, N, width] -> [B, N, width]."""
+        x = x + self.attn(self.ln1(x))
+        return x + self.mlp(self.ln2(x))
+
+
+class FusionTransformer(nn.Module):
+    """Joint attention over pooled image and LiDAR cells."""
+
+    def __init__(self, width: int, num_tokens: int, num_heads: int, num_layers: int) -> None:
+        super().__init__()
+        self.pos_emb = nn.Parameter(torch.zeros(1, num_tokens, width))
+        self.blocks = nn.Sequential(*(FusionBlock(width, num_heads) for _ in range(num_layers)))
+        self.ln_f = nn.LayerNorm(width)
+
+    def forward(self, image: Tensor, lidar: Tensor) -> tuple[Tensor, Tensor]:
+        """image [B, C, h, w] and lidar [B, C, g, g] -> the same shapes."""
+        tokens = torch.cat([image.flatten(2), lidar.flatten(2)], dim=2).transpose(1, 2)
+        out = self.ln_f(self.blocks(tokens + self.pos_emb)).transpose(1, 2)
+        count = image.shape[2] * image.shape[3]
+        return out[..., :count].reshape(image.shape), out[..., count:].reshape(lidar.shape)
+
+
+@dataclass(frozen=True)
+class FusionStage:
+    """Features of one stage before and after fusion, [B, C, H, W]. `image` is None where nobody would read it."""
+
+    image_before: Tensor
+    lidar_before: Tensor
+    image: Tensor | None
+    lidar: Tensor
+
+
+@dataclass(frozen=True)
+class BackboneOutputs:
+    """`bev_up` [B, bev_channels, G, G] covers the LiDAR range, x along rows; `bev` [B, C, g, g] is the last stage."""
+
+    bev_up: Tensor
+    bev: Tensor
+    stages: tuple[FusionStage, ...]
+
+
+class TransfuserBackbone(nn.Module):
+    """Image and LiDAR trunks with a fusion block after each of the four stages."""
+
+    def __init__(self, config: DiffusionDriveConfig) -> None:
+        super().__init__()
+        self.image_encoder = build_resnet(config.backbone, config.backbone_width)
+        self.lidar_encoder = build_resnet(config.backbone, config.backbone_width, input_channels=1)
+        channels = self.image_encoder.out_channels
+        tokens = config.image_grid[0] * config.image_grid[1] + config.lidar_grid**2
+        self.transformers = nn.ModuleList(
+            FusionTransformer(c, tokens, config.fusion_heads, config.fusion_layers) for c in channels
+        )
+        self.lidar_channel_to_img = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
+        self.img_channel_to_lidar = nn.ModuleList(nn.Conv2d(c, c, 1) for c in channels)
+        width = config.bev_channels
+        self.up_conv5 = nn.Conv2d(width, width, 3, padding=1)
+        self.up_conv4 = nn.Conv2d(width, width, 3, padding=1)
+        self.c5_conv = nn.Conv2d(channels[-1], width, 1)
+        self._bev_grid = config.bev_grid
+
+    def forward(self, camera: Tensor, lidar: Tensor, execution: Execution) -> BackboneOutputs:
+        """camera [B, 3, H, W] in 0..1, lidar [B, 1, L, L] in 0..1 -> bird's-eye features."""
+        image, points = _stem(self.image_encoder, camera), _stem(self.lidar_encoder, lidar)
+        stages = []
+        for index in range(len(self.transformers)):
+            name = f"layer{index + 1}"
+            image, points = getattr(self.image_encoder, name)(image), getattr(self.lidar_encoder, name)(points)
+            last = index + 1 == len(self.transformers)
+            stage = self._fuse(index, image, points, with_image=not last or execution is Execution.PLAIN)
+            stages.append(stage)
+            image, points = image if stage.image is None else stage.image, stage.lidar
+        return BackboneOutputs(self._up_sample(points), points, tuple(stages))
+
+    def _fuse(self, index: int, image: Tensor, lidar: Tensor, with_image: bool) -> FusionStage:
+        """Pool both maps to tokens, attend, add the result back. `with_image`: whether the image map is wanted."""
+        pool = 2 ** (len(self.transformers) - 1 - index)
+        fused_image, fused_lidar = self.transformers[index](
+            F.avg_pool2d(image, pool), self.lidar_channel_to_img[index](F.avg_pool2d(lidar, pool))
+        )
+        new_lidar = lidar + _resized(self.img_channel_to_lidar[index](fused_lidar), lidar.shape[-2:])
+        new_image = image + _resized(fused_image, image.shape[-2:]) if with_image else None
+        return FusionStage(image, lidar, new_image, new_lidar)
+
+    def _up_sample(self, bev: Tensor) -> Tensor:
+        p5 = F.relu(self.c5_conv(bev))
+        p4 = F.relu(self.up_conv5(_resized(p5, (2 * bev.shape[-2], 2 * bev.shape[-1]))))
+        return F.relu(self.up_conv4(_resized(p4, (self._bev_grid, self._bev_grid))))
+
+
+def _stem(trunk: nn.Module, x: Tensor) -> Tensor:
+    y: Tensor = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(x))))  # type: ignore[operator]
+    return y
+
+
+def _resized(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)

@@ -1,0 +1,135 @@
+"""DiffusionDrive as one pure function: (camera, LiDAR, status, noise) -> trajectories, agents, map. Spec 3 to 6."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, TransfuserBackbone
+from distilldrive_ros.models.diffusiondrive.config import NUM_BEV_CLASSES, STATUS_SIZE, DiffusionDriveConfig
+from distilldrive_ros.models.diffusiondrive.execution import Execution
+from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise
+from distilldrive_ros.models.diffusiondrive.scene_encoder import (
+    AgentHead,
+    AgentOutputs,
+    SceneFeatures,
+    cross_bev_map,
+    decode_queries,
+)
+from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
+from distilldrive_ros.models.diffusiondrive.trajectory_head import PlanOutputs, TrajectoryHead
+
+
+@dataclass(frozen=True)
+class DiffusionInputs:
+    """camera [B, 3, H, W] float32 RGB in 0..1; lidar [B, 1, L, L] float32 in 0..1, x along rows, y along columns;
+    status [B, 8] float32: command (left, straight, right, unknown), vx, vy m/s, ax, ay m/s^2."""
+
+    camera: Tensor
+    lidar: Tensor
+    status: Tensor
+
+    def to(self, device: torch.device | str) -> DiffusionInputs:
+        """Copy on another device."""
+        return DiffusionInputs(self.camera.to(device), self.lidar.to(device), self.status.to(device))
+
+
+@dataclass(frozen=True)
+class DiffusionOutputs:
+    """Everything of one frame.
+
+    `bev_semantic` [B, 7, R, 2 R] logits: row r is x = r * range / R m ahead, columns run from y = -range (right) to
+    +range (left).
+    """
+
+    plan: PlanOutputs
+    agents: AgentOutputs
+    bev_semantic: Tensor
+
+    def is_finite(self) -> bool:
+        """Whether all published numbers are finite; scores of candidates that nobody scored do not count."""
+        selector = self.plan.selector
+        scores = self.plan.scores if selector is None else selector.fine_score[-1]
+        published = (self.plan.candidates, scores, self.agents.states, self.agents.logits, self.bev_semantic)
+        return all(bool(torch.isfinite(tensor).all()) for tensor in published)
+
+
+class DiffusionDriveNetwork(nn.Module):
+    """The network. It keeps nothing between calls; parameters carry the official names (spec 10).
+
+    `execution` may be changed at any time; it changes the speed, not the result.
+    """
+
+    def __init__(self, config: DiffusionDriveConfig, execution: Execution = Execution.SPARSE) -> None:
+        super().__init__()
+        self.config = config
+        self.execution = execution
+        width = config.embed_dim
+        self._backbone = TransfuserBackbone(config)
+        last = self._backbone.image_encoder.out_channels[-1]
+        self._keyval_embedding = nn.Embedding(config.lidar_grid**2 + 1, width)
+        self._query_embedding = nn.Embedding(1 + config.num_agents, width)
+        self._bev_downscale = nn.Conv2d(last, width, 1)
+        self._status_encoding = nn.Linear(STATUS_SIZE, width)
+        channels = config.bev_channels
+        self._bev_semantic_head = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, NUM_BEV_CLASSES, 1)
+        )
+        layer = nn.TransformerDecoderLayer(width, config.num_heads, 4 * width, dropout=0.0, batch_first=True)
+        self._tf_decoder = nn.TransformerDecoder(layer, config.num_query_layers)
+        self._agent_head = AgentHead(config)
+        self._trajectory_head = TrajectoryHead(config)
+        self.bev_proj = nn.Sequential(nn.Linear(width + channels, width), nn.ReLU(), nn.LayerNorm(width))
+
+    @property
+    def trajectory_head(self) -> TrajectoryHead:
+        """The part that plans."""
+        return self._trajectory_head
+
+    def forward(
+        self, inputs: DiffusionInputs, noise: PlannerNoise, sampling: SamplingMode = SamplingMode.COMPATIBLE
+    ) -> DiffusionOutputs:
+        """One frame of B streams. All randomness is in `noise`.
+
+        Raises:
+            ValueError: shapes of the inputs do not fit the configuration.
+        """
+        features = self.extract_features(inputs)
+        scene = self.encode_scene(features, inputs.status)
+        return self.decode(features, scene, noise, sampling)
+
+    def extract_features(self, inputs: DiffusionInputs) -> BackboneOutputs:
+        """Sensor tensors -> bird's-eye features."""
+        c = self.config
+        expected = {"camera": (3, c.image_height, c.image_width), "lidar": (1, c.lidar_cells, c.lidar_cells),
+                    "status": (STATUS_SIZE,)}  # fmt: skip
+        for name, shape in expected.items():
+            actual = tuple(getattr(inputs, name).shape)
+            if actual[1:] != shape:
+                raise ValueError(f"{name} is {actual}, expected (batch, {', '.join(map(str, shape))})")
+        features: BackboneOutputs = self._backbone(inputs.camera, inputs.lidar, self.execution)
+        return features
+
+    def encode_scene(self, features: BackboneOutputs, status: Tensor) -> SceneFeatures:
+        """Bird's-eye features and ego status -> what the planner attends to."""
+        bev_tokens = self._bev_downscale(features.bev).flatten(2).transpose(1, 2)
+        tokens = torch.cat([bev_tokens, self._status_encoding(status)[:, None]], dim=1) + self._keyval_embedding.weight
+        targets = self._query_embedding.weight[None].expand(len(status), -1, -1)
+        queries = decode_queries(self._tf_decoder, targets, tokens)
+        ego, agents = queries[-1][:, :1], queries[-1][:, 1:]
+        cross_bev = cross_bev_map(tokens[:, :-1], features.bev_up, self.bev_proj)
+        return SceneFeatures(cross_bev, ego, agents, tokens, queries)
+
+    def decode(
+        self, features: BackboneOutputs, scene: SceneFeatures, noise: PlannerNoise, sampling: SamplingMode
+    ) -> DiffusionOutputs:
+        """Agents, map and trajectories."""
+        side = self.config.lidar_cells
+        semantic = F.interpolate(
+            self._bev_semantic_head(features.bev_up), size=(side // 2, side), mode="bilinear", align_corners=False
+        )
+        plan = self._trajectory_head(scene, noise, sampling, self.execution)
+        return DiffusionOutputs(plan, self._agent_head(scene.agents_query), semantic)

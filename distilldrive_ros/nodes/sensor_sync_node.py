@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,55 +26,21 @@ from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import transform_message
-from distilldrive_ros.nodes.rig import Rig, load_rig
-from distilldrive_ros.nodes.sensor_messages import (
-    Calibration,
-    calibration,
-    compressed_image,
-    ego_motion,
-    point_cloud,
-    raw_image,
-)
+from distilldrive_ros.nodes.rig import load_rig
+from distilldrive_ros.nodes.sensor_messages import raw_image
 from distilldrive_ros.nodes.sync_health import SyncHealth
+from distilldrive_ros.nodes.sync_rules import sync_config
 from distilldrive_ros.nodes.tables.sensor_sync import TABLE, SensorSyncConfiguration
-from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import SensorDataError
-from distilldrive_ros.scene.sensor_frame import Discontinuity, SensorFrame
-from distilldrive_ros.sync.config import SyncConfig
+from distilldrive_ros.scene.sensor_frame import SensorFrame
+from distilldrive_ros.sync.key_frames import KeyFrameFilter
+from distilldrive_ros.sync.message_inputs import Calibration, calibration, compressed_image, ego_motion, point_cloud
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
 
 POLL_PERIOD_S = 0.02
 ODOMETRY_DEPTH = 50
-SAMPLES_KEPT = 64
 
 FrameSink = Callable[[SensorFrame], None]
-
-
-def sync_config(parameters: SensorSyncConfiguration, rig: Rig) -> SyncConfig:
-    """The synchroniser's rules from the node's parameters and the rig.
-
-    Raises:
-        ConfigurationError: they contradict each other.
-    """
-    return SyncConfig(
-        anchor=rig.anchor,
-        sensors=rig.sensors,
-        wait_timeout_ms=parameters.wait_timeout_ms,
-        missing_camera=parameters.missing_camera,  # type: ignore[arg-type]  # the table has checked the choice
-        hold_limit_ms=parameters.hold_limit_ms,
-        lidar_required=parameters.lidar_required,
-        # A key frame may lie closer to the set before than the period: taking every anchor, none of them is lost.
-        min_period_ms=0.0 if parameters.key_frames_only else parameters.min_period_ms,
-        max_future_ms=parameters.max_future_ms,
-        backward_jump_ms=parameters.backward_jump_ms,
-        max_extrapolation_ms=parameters.max_extrapolation_ms,
-        max_gap_s=parameters.max_gap_s,
-        default_command=Command[parameters.default_command.upper()],
-        command_timeout_s=parameters.command_timeout_s,
-        wait_for_command=parameters.wait_for_command,
-        base_frame=parameters.base_frame,
-        world_frame=parameters.world_frame,
-    )
 
 
 class SensorSyncNode(Node):
@@ -104,8 +68,7 @@ class SensorSyncNode(Node):
         self._calibrations: dict[str, tuple[Calibration, bytes]] = {}
         lidar = self._synchronizer.config.lidar
         self._lidar_frame = self.rig.frames[lidar.name] if lidar is not None else ""
-        self._samples: deque[int] = deque(maxlen=SAMPLES_KEPT)
-        self._carried = Discontinuity.NONE
+        self._key_frames = KeyFrameFilter()
         self._extrinsics = StaticExtrinsics(settings.base_frame)
         self._bridge = cv_bridge.CvBridge()
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
@@ -248,7 +211,7 @@ class SensorSyncNode(Node):
 
     def _on_sample_info(self, message: msg.SampleInfo) -> None:
         info = sample_info_from_message(message)
-        self._samples.append(info.stamp_ns)
+        self._key_frames.add(info.stamp_ns)
         self._synchronizer.notify_scene(info.scene_token, info.stamp_ns)
 
     def _on_tf_static(self, message: TFMessage) -> None:
@@ -278,22 +241,15 @@ class SensorSyncNode(Node):
         """The set, or None where only key frames are wanted and it is none: then its discontinuity goes to the next."""
         if not self._server.current.key_frames_only:
             return frame
-        flags = frame.discontinuity | self._carried
-        if frame.stamp_ns not in self._samples:
-            self._carried = flags
+        wanted = self._key_frames.passed(frame)
+        if wanted is None:
             self._diagnostics.count("sync", "between_key_frames")
-            return None
-        self._carried = Discontinuity.NONE
-        return _with_discontinuity(frame, flags)
+        return wanted
 
     def _refresh(self) -> None:
         self._clock_watch.refresh()
         settings = self._server.current
         self._health.refresh(settings.camera_timeout_s, settings.odometry_timeout_s)
-
-
-def _with_discontinuity(frame: SensorFrame, flags: Discontinuity) -> SensorFrame:
-    return frame if flags == frame.discontinuity else dataclasses.replace(frame, discontinuity=flags)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

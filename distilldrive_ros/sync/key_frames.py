@@ -7,15 +7,16 @@ from dataclasses import replace
 
 from distilldrive_ros.scene.sensor_frame import Discontinuity, SensorFrame
 
-_STAMPS_KEPT = 64
+# More than can wait in the synchroniser at a time.
+STAMPS_KEPT = 64
 
 
 class KeyFrameFilter:
-    """Knows the newest key frames by their stamps."""
+    """Knows the newest `kept` key frames by their stamps; None keeps all."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int | None = STAMPS_KEPT) -> None:
         """Know none."""
-        self._stamps: deque[int] = deque(maxlen=_STAMPS_KEPT)
+        self._stamps: deque[int] = deque(maxlen=kept)
         self._carried = Discontinuity.NONE
 
     def add(self, stamp_ns: int) -> None:

@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from distilldrive_ros.bags.reader import BagMessage, BagReader
-from distilldrive_ros.bags.topics import COMMAND, LIDAR, ODOMETRY, SAMPLE_INFO, camera_info_topic, image_topic
+from distilldrive_ros.bags.topics import (
+    CAMERA_INFO,
+    COMMAND,
+    LIDAR,
+    ODOMETRY,
+    SAMPLE_INFO,
+    camera_info_topic,
+    image_topic,
+)
 from distilldrive_ros.evaluation.recording import static_extrinsics
 from distilldrive_ros.planning.speed_history import SpeedHistory
 from distilldrive_ros.scene.command import Command
@@ -24,6 +30,9 @@ from distilldrive_ros.sync.config import SyncConfig
 from distilldrive_ros.sync.key_frames import KeyFrameFilter
 from distilldrive_ros.sync.message_inputs import calibration, compressed_image, ego_motion, point_cloud, stamp_ns
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
+
+# CDR: 4 bytes of encapsulation, then the header's stamp (sec, nanosec).
+_AFTER_STAMP = 12
 
 
 @dataclass(frozen=True)
@@ -90,13 +99,16 @@ class BagFrames:
         now_ns = self.bag.start_ns
         for message in self.bag.messages(topics=[t for t in self._handlers if t in self.bag.topics]):
             now_ns = max(now_ns, message.stamp_ns)
-            yield from self._passed(self.synchronizer.poll(now_ns))
+            if self._known_calibration(message):
+                continue
             try:
                 closed = self._handlers[message.topic](self._read(message), now_ns)
             except SensorDataError as error:
                 self.refused[message.topic] += 1
                 self.reasons.setdefault(message.topic, str(error))
                 continue
+            if message.type == CAMERA_INFO:
+                self._calibrated[message.topic] = bytes(message.cdr[_AFTER_STAMP:])
             yield from self._passed(closed)
         yield from self._passed(self.synchronizer.close(now_ns))
 
@@ -109,17 +121,15 @@ class BagFrames:
             if wanted is not None:
                 yield wanted
 
+    def _known_calibration(self, message: BagMessage) -> bool:
+        """Whether a camera_info only repeats what its camera has (but for the stamp): it comes with every image."""
+        return self._calibrated.get(message.topic) == message.cdr[_AFTER_STAMP:]
+
     def _camera_info(self, name: str) -> Callable[[Any, int], list[SensorFrame]]:
         def take(message: Any, now_ns: int) -> list[SensorFrame]:
-            identity = (
-                np.asarray(message.k).tobytes() + np.asarray(message.p).tobytes() + np.asarray(message.d).tobytes()
-            )
-            identity += f"{message.header.frame_id} {message.width}x{message.height}".encode()
-            if self._calibrated.get(name) != identity:
-                found = calibration(message, self.settings.rectified)
-                matrix = self._base_from(found.frame_id)
-                self.synchronizer.set_camera_calibration(name, found.intrinsics, found.width, found.height, matrix)
-                self._calibrated[name] = identity
+            found = calibration(message, self.settings.rectified)
+            matrix = self._base_from(found.frame_id)
+            self.synchronizer.set_camera_calibration(name, found.intrinsics, found.width, found.height, matrix)
             return []
 
         return take

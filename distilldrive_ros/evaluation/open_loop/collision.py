@@ -20,8 +20,6 @@ AHEAD = np.pi / 2
 STANDSTILL_M = 0.5
 # ST-P3's bird's-eye grid: 50 m to every side in cells of 0.5 m.
 GRID_REACH, GRID_CELL = 50.0, 0.5
-# Nothing larger than this many metres from centre to corner is on a road.
-_LONGEST_HALF_DIAGONAL = 30.0
 
 
 def plan_headings(points: ArrayLike) -> Array:
@@ -71,7 +69,8 @@ def grid_collisions(points: ArrayLike, rectangles: ArrayLike, steps: ArrayLike) 
     """
     p = np.asarray(points, np.float64)
     others, at = np.asarray(rectangles, np.float64).reshape(-1, 5), np.asarray(steps, np.int64)
-    near = np.abs(others[:, :2] - p[at]).max(axis=1, initial=0.0) < _LONGEST_HALF_DIAGONAL + EGO_LENGTH
+    reach = np.hypot(others[:, 2], others[:, 3]) / 2 + EGO_LENGTH
+    near = (np.abs(others[:, :2] - p[at]) < reach[:, None]).all(axis=1)
     out = np.zeros(len(p), np.bool_)
     side = round(2 * GRID_REACH / GRID_CELL)
     for step in np.unique(at[near]):
@@ -81,9 +80,10 @@ def grid_collisions(points: ArrayLike, rectangles: ArrayLike, steps: ArrayLike) 
             continue
         grid = Image.new("1", (side, side))
         draw = ImageDraw.Draw(grid)
-        for corners in rectangle_corners(others[near & (at == step)]):
-            cells = np.rint((corners + GRID_REACH - GRID_CELL / 2) / GRID_CELL).astype(int)
-            draw.polygon([(int(x), int(y)) for x, y in cells], fill=1, outline=1)
+        corners = rectangle_corners(others[near & (at == step)])
+        cells = np.rint((corners + GRID_REACH - GRID_CELL / 2) / GRID_CELL).astype(int)
+        for outline in cells.reshape(-1, 8).tolist():
+            draw.polygon(outline, fill=1, outline=1)
         out[step] = np.asarray(grid)[rows[inside], columns[inside]].any()
     return out
 

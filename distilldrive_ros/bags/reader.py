@@ -24,7 +24,7 @@ from rosbags.typesys import TypesysError
 
 from distilldrive_ros.bags.mcap_salvage import McapSalvage, SalvagedChannel
 from distilldrive_ros.bags.qos import TopicQos, from_rosbags
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typestore import message_types, type_hash
 from distilldrive_ros.scene.errors import BagError
 
 # What rosbags lets through when bytes are damaged, besides its own ReaderError.
@@ -185,7 +185,7 @@ class BagReader:
         if message.type not in store.fielddefs:
             raise BagError(f"topic {message.topic} of {self.path} has the unknown message type {message.type}")
         recorded = self.topics[message.topic].type_hash
-        if recorded.startswith("RIHS01") and recorded != store.hash_rihs01(message.type):
+        if recorded.startswith("RIHS01") and recorded != type_hash(message.type):
             raise BagError(
                 f"topic {message.topic} of {self.path} was recorded with another definition of {message.type}; "
                 "convert or record the bag again with this version"

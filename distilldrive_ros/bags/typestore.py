@@ -30,3 +30,9 @@ def message_types() -> Typestore:
             raise BagError(f"message definition {path} cannot be parsed: {error}; install the package again") from error
     store.register(types)
     return store
+
+
+@lru_cache(maxsize=256)
+def type_hash(type: str) -> str:
+    """RIHS01 hash of a message type that `message_types` knows; worked out once, for it costs more than a message."""
+    return message_types().hash_rihs01(type)

@@ -24,7 +24,7 @@ from distilldrive_ros.bags.bag_metadata import (
 )
 from distilldrive_ros.bags.mcap_storage import Buffer, ScatterMcapWriter
 from distilldrive_ros.bags.qos import DEFAULT_QOS, TopicQos
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typestore import message_types, type_hash
 from distilldrive_ros.scene.errors import BagError
 
 
@@ -181,7 +181,7 @@ class BagWriter:
 def _definition(type: str) -> tuple[str, str]:
     """Message definition as text, with those of its parts, and its RIHS01 hash."""
     store = message_types()
-    return store.generate_msgdef(type, ros_version=2)[0], store.hash_rihs01(type)
+    return store.generate_msgdef(type, ros_version=2)[0], type_hash(type)
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from distilldrive_ros.bags.plan_messages import MAP_TOPIC, OBJECTS_TOPIC, PLANS_TOPIC
 from distilldrive_ros.bags.reader import BagReader, open_bag
 from distilldrive_ros.bags.topics import LIDAR, MAP, OBJECTS, ODOMETRY, SAMPLE_INFO, TF_STATIC
 from distilldrive_ros.bags.topics import PATH as TRUTH_PATH
@@ -36,9 +37,6 @@ from distilldrive_ros.scene.vector_map import VectorMap
 Array = NDArray[np.float64]
 T = TypeVar("T")
 
-PLANS_TOPIC = "/planner/paths"
-OBJECTS_TOPIC = "/perception_planning/objects"
-MAP_TOPIC = "/perception_planning/map"
 STATS_TOPIC = "/perception_planning/stats"
 AGES_TOPIC = "/recorder/ages"
 DIAGNOSTICS_TOPIC = "/diagnostics"
@@ -201,7 +199,7 @@ class _Drive:
         odometry = _by_stamp(bag, ODOMETRY, lambda m: matrix_of_pose(m.pose.pose.position, m.pose.pose.orientation))
         stamps = np.array(sorted(odometry), np.int64)
         return cls(
-            bag, shown, clouds, images, infos, (stamps, [odometry[int(s)] for s in stamps]), _extrinsics(bag),
+            bag, shown, clouds, images, infos, (stamps, [odometry[int(s)] for s in stamps]), static_extrinsics(bag),
             _by_stamp(bag, SAMPLE_INFO, lambda m: m), _by_stamp(bag, OBJECTS, objects_of),
             _by_stamp(bag, TRUTH_PATH, lambda m: m), _by_stamp(bag, MAP, vector_map_of),
         )  # fmt: skip
@@ -269,7 +267,7 @@ class _Drive:
         )  # fmt: skip
 
 
-def _extrinsics(bag: BagReader) -> dict[str, Array]:
+def static_extrinsics(bag: BagReader) -> dict[str, Array]:
     """base_link from every sensor frame, chained through `/tf_static`."""
     parents: dict[str, tuple[str, Array]] = {}
     if TF_STATIC in bag.topics:

@@ -21,10 +21,10 @@ from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import stamp_ns
-from distilldrive_ros.nodes.speed_history import SpeedHistory
 from distilldrive_ros.nodes.tables.planner import TABLE
 from distilldrive_ros.planning.limits import PlanningLimits
 from distilldrive_ros.planning.selection import plan
+from distilldrive_ros.planning.speed_history import SpeedHistory
 from distilldrive_ros.scene.candidates import InvalidReason, PlanCandidates
 
 SOURCE = "perception_planning"

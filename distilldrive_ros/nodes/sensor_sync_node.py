@@ -26,55 +26,21 @@ from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import transform_message
-from distilldrive_ros.nodes.rig import Rig, load_rig
-from distilldrive_ros.nodes.sensor_messages import (
-    Calibration,
-    calibration,
-    compressed_image,
-    ego_motion,
-    point_cloud,
-    raw_image,
-)
+from distilldrive_ros.nodes.rig import load_rig
+from distilldrive_ros.nodes.sensor_messages import raw_image
 from distilldrive_ros.nodes.sync_health import SyncHealth
+from distilldrive_ros.nodes.sync_rules import sync_config
 from distilldrive_ros.nodes.tables.sensor_sync import TABLE, SensorSyncConfiguration
-from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
-from distilldrive_ros.sync.config import SyncConfig
 from distilldrive_ros.sync.key_frame_filter import KeyFrameFilter
+from distilldrive_ros.sync.message_inputs import Calibration, calibration, compressed_image, ego_motion, point_cloud
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
 
 POLL_PERIOD_S = 0.02
 ODOMETRY_DEPTH = 50
 
 FrameSink = Callable[[SensorFrame], None]
-
-
-def sync_config(parameters: SensorSyncConfiguration, rig: Rig) -> SyncConfig:
-    """The synchroniser's rules from the node's parameters and the rig.
-
-    Raises:
-        ConfigurationError: they contradict each other.
-    """
-    return SyncConfig(
-        anchor=rig.anchor,
-        sensors=rig.sensors,
-        wait_timeout_ms=parameters.wait_timeout_ms,
-        missing_camera=parameters.missing_camera,  # type: ignore[arg-type]  # the table has checked the choice
-        hold_limit_ms=parameters.hold_limit_ms,
-        lidar_required=parameters.lidar_required,
-        # A key frame may lie closer to the set before than the period: taking every anchor, none of them is lost.
-        min_period_ms=0.0 if parameters.key_frames_only else parameters.min_period_ms,
-        max_future_ms=parameters.max_future_ms,
-        backward_jump_ms=parameters.backward_jump_ms,
-        max_extrapolation_ms=parameters.max_extrapolation_ms,
-        max_gap_s=parameters.max_gap_s,
-        default_command=Command[parameters.default_command.upper()],
-        command_timeout_s=parameters.command_timeout_s,
-        wait_for_command=parameters.wait_for_command,
-        base_frame=parameters.base_frame,
-        world_frame=parameters.world_frame,
-    )
 
 
 class SensorSyncNode(Node):

@@ -39,7 +39,7 @@ def check_json(path: Path, names: list[str]) -> dict[str, Any]:
     return dict(content)
 
 
-@pytest.mark.parametrize("name", ["sync", "convert", "navsim"])
+@pytest.mark.parametrize("name", ["sync", "convert", "navsim", "replay", "open_loop"])
 def test_subject_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "out" / "bench.json"
     assert main(["bench", name, "--quick", "--json", str(path)]) == 0

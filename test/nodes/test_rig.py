@@ -50,7 +50,7 @@ def test_a_rig_may_lie_anywhere(tmp_path):
     ],
 )
 def test_a_wrong_rig_is_refused(tmp_path, text, words):
-    from distilldrive_ros.nodes.sensor_sync_node import sync_config
+    from distilldrive_ros.nodes.sync_rules import sync_config
     from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
 
     path = tmp_path / "bad.yaml"

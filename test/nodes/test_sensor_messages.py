@@ -14,6 +14,7 @@ from distilldrive_ros.scene.errors import SensorDataError
 
 pytest.importorskip("sensor_msgs", reason="ROS messages are not installed")
 sensor_messages = import_module("distilldrive_ros.nodes.sensor_messages")
+message_inputs = import_module("distilldrive_ros.sync.message_inputs")
 conftest = import_module("test.nodes.conftest")
 
 KINDS = {"x": "<f4", "y": "<f4", "z": "<f4", "intensity": "<f4", "ring": "<u2", "t": "<u4", "tag": "<u1", "d": "<f8"}
@@ -39,7 +40,7 @@ def test_any_order_width_and_padding_of_fields(order, wide, padding, count, seed
     rows = np.zeros(count, layout)
     for name in order:
         rows[name] = rng.integers(0, 100, count)
-    found = sensor_messages.point_cloud(conftest.cloud_message(5, rows))
+    found = message_inputs.point_cloud(conftest.cloud_message(5, rows))
     expected = np.stack([rows[n].astype(np.float32) for n in ("x", "y", "z", "intensity", "ring")], axis=-1)
     np.testing.assert_array_equal(found.points, expected.reshape(-1, 5))
     assert found.points.dtype == np.float32 and found.stamp_ns == 5 and not found.absent
@@ -51,7 +52,7 @@ def test_an_organised_cloud_with_padded_rows():
     message = conftest.cloud_message(0, rows.reshape(-1))
     message.height, message.width, message.row_step = 2, 3, 50
     message.data = array.array("B", rows[0].tobytes() + b"\xff" * 14 + rows[1].tobytes() + b"\xff" * 14)
-    assert sensor_messages.point_cloud(message).points[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+    assert message_inputs.point_cloud(message).points[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_cloud_that_contradicts_itself_is_refused(change, words):
     for name, value in change.items():
         setattr(message, name, value)
     with pytest.raises(SensorDataError, match=words):
-        sensor_messages.point_cloud(message)
+        message_inputs.point_cloud(message)
 
 
 def test_raw_images_in_every_encoding_become_rgb8():
@@ -106,12 +107,12 @@ def test_a_raw_image_that_contradicts_itself_is_refused(change, words):
 
 def test_calibration_takes_k_or_where_rectified_p():
     info = conftest.camera_info("CAM_FRONT", 0)
-    assert sensor_messages.calibration(info, False).intrinsics[0, 0] == 50.0
+    assert message_inputs.calibration(info, False).intrinsics[0, 0] == 50.0
     info.p = [40.0, 0, 32.0, 0, 0, 40.0, 18.0, 0, 0, 0, 1.0, 0]
     info.d = [0.3]
-    assert sensor_messages.calibration(info, True).intrinsics[0, 0] == 40.0
+    assert message_inputs.calibration(info, True).intrinsics[0, 0] == 40.0
     with pytest.raises(SensorDataError, match="distortion"):
-        sensor_messages.calibration(info, False)
+        message_inputs.calibration(info, False)
 
 
 @pytest.mark.parametrize(("field", "value", "words"), [("k", [0.0] * 9, "no intrinsics"), ("width", 0, "no image size"),
@@ -120,16 +121,16 @@ def test_an_unusable_camera_info_is_refused(field, value, words):
     info = conftest.camera_info("CAM_FRONT", 0)
     setattr(info, field, value)
     with pytest.raises(SensorDataError, match=words):
-        sensor_messages.calibration(info, False)
+        message_inputs.calibration(info, False)
 
 
 def test_odometry_numbers_and_their_refusals():
     message = conftest.odometry_message(conftest.START_NS + 1_000_000_000)
-    ego = sensor_messages.ego_motion(message, "base_link")
+    ego = message_inputs.ego_motion(message, "base_link")
     assert (ego.speed, ego.world_frame, ego.world_from_base[0, 3]) == (8.0, "odom", 8.0)
     message.pose.pose.orientation.w = 0.0
     with pytest.raises(SensorDataError, match="quaternion of length 0"):
-        sensor_messages.ego_motion(message, "base_link")
+        message_inputs.ego_motion(message, "base_link")
     message.twist.twist.angular.z = float("nan")
     with pytest.raises(SensorDataError, match="not finite"):
-        sensor_messages.ego_motion(message, "base_link")
+        message_inputs.ego_motion(message, "base_link")

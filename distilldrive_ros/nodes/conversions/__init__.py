@@ -1,6 +1,6 @@
 """Our own messages from the dataclasses of `scene/` and back: `<thing>_to_message` and `<thing>_from_message`.
 
-The only place that knows both. Standard messages: `nodes/sensor_messages.py`, `nodes/pose_messages.py`.
+The only place that knows both. Standard messages: `sync/message_inputs.py`, `nodes/pose_messages.py`.
 """
 
 from __future__ import annotations

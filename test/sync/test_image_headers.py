@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from distilldrive_ros.nodes.image_headers import read_image_header
 from distilldrive_ros.scene.errors import SensorDataError
+from distilldrive_ros.sync.image_headers import read_image_header
 
 
 def encoded(kind, width, height, **options):

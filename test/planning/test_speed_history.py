@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distilldrive_ros.nodes.speed_history import SpeedHistory
+from distilldrive_ros.planning.speed_history import SpeedHistory
 
 MS = 1_000_000
 

@@ -1,0 +1,1 @@
+"""Open-loop metrics of plans and predictions on nuScenes-like key frames (DistillDrive spec 11)."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
+from distilldrive_ros.models.ops.deformable_aggregation.operator import fixed_point_factor
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
 
 Problem = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -173,8 +174,21 @@ def test_custom_op_follows_pytorch_rules() -> None:
     problem = tuple(tensor.detach() for tensor in operator_problem())
     torch.library.opcheck(
         torch.ops.distilldrive_ros.deformable_aggregation_backward.default,
-        (torch.ones(1, 2, 8, dtype=torch.float64), *problem, False),
+        (torch.ones(1, 2, 8, dtype=torch.float64), *problem, None),
     )
+
+
+@pytest.mark.parametrize("magnitude", [0.0, 1e-20, 1.0, 1e20])
+def test_sums_in_fixed_point_neither_overflow_nor_lose_digits(magnitude: float) -> None:
+    """The factor of the deterministic CUDA gradient: the largest possible sum stays below 2^63, and near it."""
+    grad = torch.full((2, 50, 8), magnitude)
+    grad[0] *= -0.5
+    weights = torch.full((2, 50, 13, 6, 4, 2), 0.25)
+    factor = fixed_point_factor(grad, weights)
+    bound = magnitude * 0.25 * 50 * 13
+    assert factor.dtype == torch.float64 and float(factor) == 2.0 ** round(math.log2(float(factor)))
+    assert float(factor) * bound <= 2.0**62
+    assert magnitude == 0 or float(factor) * bound > 2.0**60
 
 
 class _Sampler(torch.nn.Module):

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from distilldrive_ros.environment.preflight import find_nvcc
 from distilldrive_ros.models.ops.deformable_aggregation import build, loading
 from distilldrive_ros.models.ops.deformable_aggregation.build import (
+    CUDA_ARCHITECTURES,
     KernelBuildError,
     Toolchain,
+    compile_command,
     compile_library,
     failure_note,
     find_toolchain,
@@ -86,6 +89,29 @@ def test_an_unwritable_folder_is_an_error_of_one_line(folder: Path, tmp_path: Pa
     folder.write_text("a file is in the way")
     with pytest.raises(KernelBuildError, match="cannot be written"):
         compile_library(broken_compiler(tmp_path))
+
+
+@pytest.mark.slow
+def test_cuda_sources_compile_for_every_architecture(tmp_path: Path) -> None:
+    """Needs nvcc, but no GPU: it shows that the kernels compile, link and register, not what they compute."""
+    nvcc = find_nvcc()
+    if nvcc is None:
+        pytest.skip("no nvcc here")
+    library = tmp_path / "cuda.so"
+    command = compile_command(Toolchain("cuda", nvcc, CUDA_ARCHITECTURES), library)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    for architecture in CUDA_ARCHITECTURES:
+        assert f"sm_{architecture.replace('.', '')}".encode() in library.read_bytes()
+    code = (
+        "import sys, torch, distilldrive_ros.models.ops.deformable_aggregation.operator\n"
+        "torch.ops.load_library(sys.argv[1])\n"
+        "for name in ('deformable_aggregation', 'deformable_aggregation_backward'):\n"
+        "    assert torch._C._dispatch_has_kernel_for_dispatch_key(f'distilldrive_ros::{name}', 'CUDA')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(library)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ _HEADERS = {"cpu": ("sampling.h", "tensors.h"), "cuda": ("sampling.h", "tensors.
 _UNITS = {"cpu": ("cpu.cpp",), "cuda": ("cuda_kernels.cu", "cuda.cpp")}
 _LANGUAGE = "-std=c++20"
 _OPTIMISATION = ("-O3", "-march=native", "-ffp-contract=fast")
+# Access to the current stream is part of the stable interface since PyTorch 2.13.
+_STABLE_INTERFACE = "-DTORCH_TARGET_VERSION=0x020d000000000000"
 _TIMEOUT_S = 600
 _CAUSE_LENGTH = 300
 
@@ -120,9 +122,8 @@ def compile_command(toolchain: Toolchain, output: Path) -> list[str]:
     if toolchain.kind == "cpu":
         flags = [_LANGUAGE, *_OPTIMISATION, "-fPIC", "-shared", "-fvisibility=hidden"]
     else:
-        flags = [_LANGUAGE, "-O3", "-shared", "-Xcompiler", "-fPIC,-fvisibility=hidden", "-DUSE_CUDA"]
-        flags += ["-DTORCH_TARGET_VERSION=0x020d000000000000", *architecture_flags(toolchain.architectures)]
-        link.append("-ltorch_cuda")
+        flags = [_LANGUAGE, "-O3", "-shared", "-Xcompiler", "-fPIC,-fvisibility=hidden"]
+        flags += [_STABLE_INTERFACE, *architecture_flags(toolchain.architectures)]
     return [toolchain.compiler, *flags, "-isystem", str(package / "include"), *units, "-o", str(output), *link]
 
 

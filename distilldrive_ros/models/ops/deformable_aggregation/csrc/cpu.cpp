@@ -1,6 +1,6 @@
 // CPU kernels. Threads take anchors in the forward pass and groups of channels in the backward pass, so no two write
 // to one place: the result does not depend on the number of threads.
-#include <tuple>
+#include <algorithm>
 #include <vector>
 
 #include <torch/headeronly/util/BFloat16.h>
@@ -36,9 +36,8 @@ void forward_anchors(const Problem<Stored, Real>& problem, Stored* output) {
 }
 
 template <class Stored, class Real>
-void forward_typed(const Tensor& features, const Tensor& shapes, const Tensor& starts, const Tensor& locations,
-                   const Tensor& weights, Tensor& output) {
-  const auto problem = make_problem<Stored, Real>(features, shapes, starts, locations, weights);
+void forward_typed(const Arguments& given, Tensor& output) {
+  const auto problem = make_problem<Stored, Real>(given);
   check_maps(problem);
   Stored* const out = static_cast<Stored*>(output.mutable_data_ptr());
   const int64_t per_group = problem.channels / problem.groups;
@@ -54,15 +53,13 @@ void forward_typed(const Tensor& features, const Tensor& shapes, const Tensor& s
 }
 
 template <class Stored, class Real>
-void backward_typed(const Tensor& grad, const Tensor& features, const Tensor& shapes, const Tensor& starts,
-                    const Tensor& locations, const Tensor& weights, Tensor& grad_features, Tensor& grad_xy,
-                    Tensor& grad_weights) {
-  const auto problem = make_problem<Stored, Real>(features, shapes, starts, locations, weights);
+void backward_typed(const Arguments& given, const Tensor& grad, Gradients& gradients) {
+  const auto problem = make_problem<Stored, Real>(given);
   check_maps(problem);
   const Stored* const outer = static_cast<const Stored*>(grad.const_data_ptr());
-  Real* const into_features = static_cast<Real*>(grad_features.mutable_data_ptr());
-  Real* const into_xy = static_cast<Real*>(grad_xy.mutable_data_ptr());
-  Stored* const into_weights = static_cast<Stored*>(grad_weights.mutable_data_ptr());
+  Real* const into_features = static_cast<Real*>(gradients.features.mutable_data_ptr());
+  Real* const into_xy = static_cast<Real*>(gradients.xy.mutable_data_ptr());
+  Stored* const into_weights = static_cast<Stored*>(gradients.weights.mutable_data_ptr());
   const int64_t per_anchor = problem.points * problem.cameras, rows = problem.anchors * per_anchor;
   torch::stable::parallel_for(0, problem.batch * problem.groups, 1, [&](int64_t begin, int64_t end) {
     const auto reduce = [](Real value) { return value; };
@@ -90,43 +87,20 @@ void backward_typed(const Tensor& grad, const Tensor& features, const Tensor& sh
   }
 
 Tensor forward(Tensor features, Tensor shapes, Tensor starts, Tensor locations, Tensor weights) {
-  using torch::stable::contiguous;
-  check_arguments(features, shapes, starts, locations, weights);
-  features = contiguous(features);
-  shapes = contiguous(shapes);
-  starts = contiguous(starts);
-  locations = contiguous(locations);
-  weights = with_adjacent_groups(weights);
-  Tensor output = torch::stable::new_empty(features, {features.size(0), locations.size(1), features.size(2)});
-  DISTILLDRIVE_DISPATCH(features.scalar_type(), forward_typed, features, shapes, starts, locations, weights, output);
+  const Arguments given = make_arguments(features, shapes, starts, locations, weights);
+  Tensor output = new_output(given);
+  DISTILLDRIVE_DISPATCH(features.scalar_type(), forward_typed, given, output);
   return output;
 }
 
 std::tuple<Tensor, Tensor, Tensor> backward(Tensor grad, Tensor features, Tensor shapes, Tensor starts,
-                                            Tensor locations, Tensor weights, bool deterministic) {
-  using torch::stable::contiguous;
-  (void)deterministic;  // this kernel always is
-  check_arguments(features, shapes, starts, locations, weights);
-  const auto stored = features.scalar_type(), real = real_type(stored);
-  const int64_t batch = features.size(0), anchors = locations.size(1), points = locations.size(2);
-  STD_TORCH_CHECK(grad.scalar_type() == stored && grad.dim() == 3 && grad.size(0) == batch && grad.size(1) == anchors &&
-                      grad.size(2) == features.size(2),
-                  "deformable_aggregation: the gradient does not fit the output");
-  const int64_t cameras = starts.size(0), levels = starts.size(1), groups = weights.size(5);
-  grad = contiguous(grad);
-  features = contiguous(features);
-  shapes = contiguous(shapes);
-  starts = contiguous(starts);
-  locations = contiguous(locations);
-  weights = with_adjacent_groups(weights);
-  Tensor grad_features = torch::stable::new_zeros(features, {batch, features.size(1), features.size(2)}, real);
-  Tensor grad_xy = torch::stable::new_empty(locations, {batch, anchors, points, cameras, groups, 2});
-  Tensor grad_weights = torch::stable::new_empty(features, {batch, anchors, points, cameras, levels, groups});
-  DISTILLDRIVE_DISPATCH(stored, backward_typed, grad, features, shapes, starts, locations, weights, grad_features,
-                        grad_xy, grad_weights);
-  const int64_t group_axis = 4;
-  return std::make_tuple(torch::stable::to(grad_features, stored), torch::stable::sum(grad_xy, {{&group_axis, 1}}),
-                         grad_weights);
+                                            Tensor locations, Tensor weights, std::optional<Tensor> fixed_point) {
+  (void)fixed_point;  // sums are made in a fixed order anyway
+  const Arguments given = make_arguments(features, shapes, starts, locations, weights);
+  const auto stored = features.scalar_type();
+  Gradients gradients = new_gradients(grad, given, real_type(stored));
+  DISTILLDRIVE_DISPATCH(stored, backward_typed, given, torch::stable::contiguous(grad), gradients);
+  return gradients.finish(stored);
 }
 
 }  // namespace

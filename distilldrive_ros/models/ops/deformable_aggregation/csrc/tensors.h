@@ -2,6 +2,9 @@
 // built library outlives updates of PyTorch.
 #pragma once
 
+#include <optional>
+#include <tuple>
+
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
@@ -18,6 +21,22 @@ using torch::stable::Tensor;
 inline ScalarType real_type(ScalarType stored) {
   return stored == ScalarType::Double ? ScalarType::Double : ScalarType::Float;
 }
+
+// Inputs of the op, checked and with the layout that kernels want: all contiguous but `weights`, whose groups are
+// adjacent.
+struct Arguments {
+  Tensor features, shapes, starts, locations, weights;
+};
+
+// What the backward pass makes. The gradient of the locations has one part per group, added up by `finish`.
+struct Gradients {
+  Tensor features, xy, weights;
+
+  std::tuple<Tensor, Tensor, Tensor> finish(ScalarType stored) const {
+    const int64_t group_axis = 4;
+    return std::make_tuple(torch::stable::to(features, stored), torch::stable::sum(xy, {{&group_axis, 1}}), weights);
+  }
+};
 
 inline void check_arguments(const Tensor& features, const Tensor& shapes, const Tensor& starts,
                             const Tensor& locations, const Tensor& weights) {
@@ -43,10 +62,38 @@ inline void check_arguments(const Tensor& features, const Tensor& shapes, const 
   }
 }
 
-// All tensors but weights contiguous; the groups of weights adjacent. The tensors must outlive the result.
+inline Arguments make_arguments(const Tensor& features, const Tensor& shapes, const Tensor& starts,
+                                const Tensor& locations, const Tensor& weights) {
+  using torch::stable::contiguous;
+  check_arguments(features, shapes, starts, locations, weights);
+  const bool adjacent = weights.stride(5) == 1 || weights.size(5) == 1;
+  return {contiguous(features), contiguous(shapes), contiguous(starts), contiguous(locations),
+          adjacent ? weights : contiguous(weights)};
+}
+
+inline Tensor new_output(const Arguments& given) {
+  const Tensor& features = given.features;
+  return torch::stable::new_empty(features, {features.size(0), given.locations.size(1), features.size(2)});
+}
+
+// `sums`: type in which the gradient of the features is summed.
+inline Gradients new_gradients(const Tensor& grad, const Arguments& given, ScalarType sums) {
+  const Tensor& features = given.features;
+  const int64_t batch = features.size(0), channels = features.size(2);
+  const int64_t anchors = given.locations.size(1), points = given.locations.size(2);
+  const int64_t cameras = given.starts.size(0), levels = given.starts.size(1), groups = given.weights.size(5);
+  STD_TORCH_CHECK(grad.scalar_type() == features.scalar_type() && grad.device() == features.device() &&
+                      grad.dim() == 3 && grad.size(0) == batch && grad.size(1) == anchors && grad.size(2) == channels,
+                  "deformable_aggregation: the gradient does not fit the output");
+  return {torch::stable::new_zeros(features, {batch, features.size(1), channels}, sums),
+          torch::stable::new_empty(given.locations, {batch, anchors, points, cameras, groups, 2}),
+          torch::stable::new_empty(features, {batch, anchors, points, cameras, levels, groups})};
+}
+
+// The tensors must outlive the result.
 template <class Stored, class Real>
-Problem<Stored, Real> make_problem(const Tensor& features, const Tensor& shapes, const Tensor& starts,
-                                   const Tensor& locations, const Tensor& weights) {
+Problem<Stored, Real> make_problem(const Arguments& given) {
+  const auto& [features, shapes, starts, locations, weights] = given;
   Problem<Stored, Real> problem;
   problem.batch = features.size(0);
   problem.tokens = features.size(1);
@@ -67,10 +114,6 @@ Problem<Stored, Real> make_problem(const Tensor& features, const Tensor& shapes,
   problem.weight_camera = weights.stride(3);
   problem.weight_level = weights.stride(4);
   return problem;
-}
-
-inline Tensor with_adjacent_groups(const Tensor& weights) {
-  return weights.stride(5) == 1 || weights.size(5) == 1 ? weights : torch::stable::contiguous(weights);
 }
 
 }  // namespace distilldrive

@@ -32,7 +32,10 @@ ROS_PACKAGES = {
 ROS_ROOMS = {"nodes", "cli", "bench", "environment"}
 TORCH_ROOMS = {"models", "nodes", "cli", "bench", "environment"}
 # Rooms of one floor may not know each other, but for these.
-SAME_FLOOR = {("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags")}
+SAME_FLOOR = {
+    ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),
+    ("models", "environment"),
+}  # fmt: skip
 MAX_LINES = 500
 
 

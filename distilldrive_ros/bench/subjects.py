@@ -16,6 +16,7 @@ SUBJECTS = {
     "navsim": "NAVSIM simulator and scorers: 800 candidates of one scene",
     "replay": "deterministic replay of a bag with a baseline model against real time",
     "open_loop": "open-loop planning metrics of 6,019 key frames: time and memory",
+    "aggregation": "deformable aggregation at full size: compiled op against plain torch",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",
 }

@@ -33,6 +33,15 @@ def find_compilers() -> tuple[str | None, str | None]:
     return first(c_names), first(cxx_names)
 
 
+def find_nvcc() -> str | None:
+    """Path of the CUDA compiler: below `$CUDA_HOME`, on PATH, or in the usual place."""
+    home = os.environ.get("CUDA_HOME")
+    found = shutil.which("nvcc")
+    places = [Path(home) / "bin" / "nvcc"] if home else []
+    places += ([Path(found)] if found else []) + [Path("/usr/local/cuda/bin/nvcc")]
+    return next((str(path) for path in places if path.is_file()), None)
+
+
 def machine_complaints(folder: Path) -> list[Complaint]:
     """Everything that would stop the set-up below `folder`; empty if the machine will do."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -6,13 +6,11 @@ import importlib
 import importlib.metadata
 import os
 import platform
-import shutil
 import sys
-from pathlib import Path
 
 from distilldrive_ros.environment.findings import Finding, Status
 from distilldrive_ros.environment.install import NEWEST, OLDEST
-from distilldrive_ros.environment.preflight import find_compilers
+from distilldrive_ros.environment.preflight import find_compilers, find_nvcc
 
 # Distribution name -> what to import.
 LIBRARIES = {
@@ -94,7 +92,7 @@ def probe_compilers() -> list[Finding]:
         if cxx
         else Finding(area, "C++ compiler", Status.OPTIONAL, "none", "`sudo apt-get install build-essential`")
     ]
-    nvcc = shutil.which("nvcc") or next((str(p) for p in [Path("/usr/local/cuda/bin/nvcc")] if p.is_file()), None)
+    nvcc = find_nvcc()
     findings.append(
         Finding(area, "nvcc", Status.OK, nvcc)
         if nvcc

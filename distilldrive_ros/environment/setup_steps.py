@@ -21,6 +21,7 @@ from distilldrive_ros.environment.interfaces import (
     build_tf2_msgs,
     interface_inputs,
 )
+from distilldrive_ros.environment.kernels import build_kernels, kernel_inputs
 from distilldrive_ros.environment.layout import Layout
 from distilldrive_ros.environment.packages import (
     CORE_REQUIREMENTS,
@@ -55,6 +56,7 @@ def plan_steps(layout: Layout, with_tests: bool) -> list[Step]:
     core_key = stamps.fingerprint(venv_key, *requirement_files(layout, CORE_REQUIREMENTS))
     ros_key = stamps.fingerprint(venv_key, *requirement_files(layout, ROS_REQUIREMENTS))
     tf_key = stamps.fingerprint(ros_key, *(name + text for name, text in TF2_MSGS_FILES.items()))
+    kernel_key = stamps.fingerprint(core_key, *kernel_inputs(layout))
     own_key = stamps.fingerprint(ros_key, str(layout.root), *interface_inputs(layout))
 
     def install_core(progress: Progress) -> None:
@@ -74,6 +76,7 @@ def plan_steps(layout: Layout, with_tests: bool) -> list[Step]:
         Step("ros-packages", "ROS 2 packages", ros_key, install_ros),
         Step("tf2_msgs", "message package tf2_msgs", tf_key, lambda p: build_tf2_msgs(layout, p)),
         Step("messages", "messages of this package", own_key, lambda p: build_own_messages(layout, p)),
+        Step("kernels", "aggregation op", kernel_key, lambda p: build_kernels(layout, p)),
     ]
     if with_tests:
         test_key = stamps.fingerprint(venv_key, *requirement_files(layout, TEST_REQUIREMENTS))

@@ -50,6 +50,13 @@ def test_subject_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(row["name"] in printed for row in content["subjects"][0]["measurements"])
 
 
+def test_aggregation_runs(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    assert main(["bench", "aggregation", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
+    content = check_json(tmp_path / "out" / "bench.json", ["aggregation"])
+    assert "detection op against plain torch" in [row["name"] for row in content["subjects"][0]["measurements"]]
+
+
 @pytest.mark.slow
 def test_student_runs(tmp_path: Path) -> None:
     pytest.importorskip("torch")

@@ -17,6 +17,8 @@ from distilldrive_ros.environment.layout import Layout
 from distilldrive_ros.environment.preflight import Complaint
 from distilldrive_ros.environment.setup_steps import Step, one_at_a_time, plan_steps, run_steps
 
+KERNELS = "distilldrive_ros/models/ops/deformable_aggregation"
+
 
 @pytest.fixture
 def layout(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
@@ -84,7 +86,8 @@ def test_every_input_changes_the_step_that_uses_it(tmp_path: Path, repository: P
     checkout = tmp_path / "checkout"
     pins = (repository / "distilldrive_ros" / "environment").glob("*.txt")
     messages = (repository / "msg").glob("*.msg")
-    for path in [*pins, *messages, repository / "CMakeLists.txt", repository / "package.xml"]:
+    kernels = (repository / KERNELS).glob("*/*")
+    for path in [*pins, *messages, *kernels, repository / "CMakeLists.txt", repository / "package.xml"]:
         target = checkout / path.relative_to(repository)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(path.read_text())
@@ -102,14 +105,15 @@ def test_every_input_changes_the_step_that_uses_it(tmp_path: Path, repository: P
 
     requirements = "distilldrive_ros/environment/"
     built = {"ros-packages", "tf2_msgs", "messages"}
-    assert list(keys()) == ["venv", "packages", "ros-packages", "tf2_msgs", "messages", "test-packages"]
-    assert changed_by(requirements + "requirements.txt") == {"packages"}
+    assert list(keys()) == ["venv", "packages", "ros-packages", "tf2_msgs", "messages", "kernels", "test-packages"]
+    assert changed_by(requirements + "requirements.txt") == {"packages", "kernels"}
     assert changed_by(requirements + "requirements-ros.txt") == built
     assert changed_by(requirements + "requirements-build.txt") == built
-    assert changed_by(requirements + "constraints.txt") == {"packages", "test-packages", *built}
+    assert changed_by(requirements + "constraints.txt") == {"packages", "kernels", "test-packages", *built}
     assert changed_by(requirements + "requirements-test.txt") == {"test-packages"}
     assert changed_by("msg/EgoStatus.msg") == {"messages"}
     assert changed_by("CMakeLists.txt") == {"messages"}
+    assert changed_by(f"{KERNELS}/csrc/cpu.cpp") == {"kernels"}
     before = keys()
     (checkout / "msg" / "New.msg").write_text("bool x\n")
     assert {name for name, key in keys().items() if key != before[name]} == {"messages"}
@@ -149,7 +153,7 @@ def test_an_index_that_has_nothing_is_one_clear_error_and_the_next_run_goes_on(
     first = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert first.returncode == 1
     assert "virtual environment: done" in first.stderr
-    assert "step 2/5 'Python packages' failed" in first.stderr
+    assert "step 2/6 'Python packages' failed" in first.stderr
     assert "what to do: a pinned package has no file for this machine, or the index lacks it" in first.stderr
     assert str(venv / "log" / "packages.log") in first.stderr
     assert "Traceback" not in first.stderr

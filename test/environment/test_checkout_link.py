@@ -29,7 +29,9 @@ def linked(tmp_path: Path) -> Layout:
     make_package(layout.module, "geometry")
     make_package(layout.site_packages / "distilldrive_ros", "msg")
     for folder in ("scripts", "launch", "config", "rviz"):
-        (layout.root / folder).mkdir()
+        (layout.root / folder / "below").mkdir(parents=True)
+        (layout.root / folder / "one.yaml").touch()
+        (layout.root / folder / "below" / "two.yaml").touch()
     link_checkout(layout)
     return layout
 
@@ -85,7 +87,18 @@ def test_all_programs_and_data_folders_are_there(linked: Layout) -> None:
         assert path.read_text() == program_source(linked, program)
         assert (linked.venv / "lib" / "distilldrive_ros" / program).readlink() == linked.root / "scripts" / program
     for folder in ("launch", "config", "rviz"):
-        assert (linked.share / folder).samefile(linked.root / folder)
+        # File by file: `ros2 launch` does not look into folders that are links.
+        assert not (linked.share / folder).is_symlink()
+        for name in ("one.yaml", "below/two.yaml"):
+            assert (linked.share / folder / name).readlink() == linked.root / folder / name
+
+
+def test_data_files_come_and_go_with_the_checkout(linked: Layout) -> None:
+    (linked.root / "config" / "one.yaml").unlink()
+    (linked.root / "config" / "three.yaml").touch()
+    link_checkout(linked)
+    found = {str(p.relative_to(linked.share / "config")) for p in (linked.share / "config").rglob("*.yaml")}
+    assert found == {"below/two.yaml", "three.yaml"}
 
 
 def test_a_second_time_nothing_is_written(linked: Layout) -> None:

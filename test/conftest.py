@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from distilldrive_ros.nodes.domain import reserve_domain
+
 # Developers' runs draw new examples every time; CI draws the same ones, so that a commit is green or red for good.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -37,9 +39,8 @@ _find_installed_messages()
 # As the models do when they run: threads that spin while they wait starve the other processes of a node test.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Nobody else's graph, and nobody else hears ours. The domain follows the process, so that parallel workers differ; ids
-# above 101 meet the ports that Linux hands out to clients.
-_DOMAIN_ID = 1 + os.getpid() % 100
+# Nobody else's graph, and nobody else hears ours: not that of a test run beside this one either.
+_DOMAIN_ID = reserve_domain()
 os.environ["ROS_DOMAIN_ID"] = str(_DOMAIN_ID)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Any, TextIO, cast
 
 from distilldrive_ros.cli.launch import command_line
 from distilldrive_ros.environment.resources import config_file
+from distilldrive_ros.nodes.domain import reserve_domain
 from distilldrive_ros.nodes.launch_plan import GraphPlan, plan_replay
 from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
 from distilldrive_ros.scene.errors import DistillDriveError
@@ -94,7 +94,8 @@ class GraphLog:
 def demo_environment() -> dict[str, str]:
     """Environment of the programs: Fast DDS with the large segment, a domain of their own, this machine only."""
     environment = graph_environment()
-    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if "ROS_DOMAIN_ID" not in environment:
+        environment["ROS_DOMAIN_ID"] = str(reserve_domain())
     environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     environment["ROS_LOCALHOST_ONLY"] = "1"
     environment.setdefault("PYTHONUNBUFFERED", "1")

@@ -136,15 +136,17 @@ def plan_candidates(
 
 
 def selector_details(plan: PlanOutputs) -> dict[str, str]:
-    """Score and five sub-scores of every candidate that reached the last stage, best first, as lines by mode."""
+    """Score and five sub-scores of every candidate that reached the last stage, as lines by rank, best first."""
     selector = plan.selector
     if selector is None:
         return {}
-    score, parts = selector.fine_score[-1][0], selector.fine_logits[-1][0].sigmoid()
+    score, order = selector.fine_score[-1][0].sort(descending=True)
+    modes = selector.selected[0][order].tolist()
+    parts = selector.fine_logits[-1][0].sigmoid()[:, order].T.tolist()
     lines = {}
-    for place in score.argsort(descending=True).tolist():
-        values = ", ".join(f"{name} {float(parts[row, place]):.3f}" for row, name in enumerate(SUB_SCORES))
-        lines[f"mode {int(selector.selected[0, place])}"] = f"{float(score[place]):.3f} ({values})"
+    for rank, (total, mode, row) in enumerate(zip(score.tolist(), modes, parts, strict=True), start=1):
+        values = ", ".join(f"{name} {value:.3f}" for name, value in zip(SUB_SCORES, row, strict=True))
+        lines[f"candidate {rank:02d}"] = f"mode {mode}: {total:.3f} ({values})"
     return lines
 
 

@@ -92,7 +92,7 @@ def test_details_name_score_and_sub_scores(model: DiffusionDriveModel, frames: l
     output = run(model, frames[0])
     assert len(output.details) == 16
     first, best = next(iter(output.details.items()))
-    assert first == f"mode {output.candidates.mode[0]}"
+    assert first == "candidate 01" and best.startswith(f"mode {output.candidates.mode[0]}: ")
     parts = {p.split()[0]: float(p.split()[1]) for p in best[best.index("(") + 1 : -1].split(", ")}
     expected = parts["NC"] * parts["DAC"] * (5 * parts["TTC"] + 5 * parts["EP"] + 2 * parts["C"]) / 12
     assert float(output.candidates.score[0]) == pytest.approx(expected, abs=3e-3)

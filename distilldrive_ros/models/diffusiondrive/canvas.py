@@ -52,9 +52,9 @@ def stitch(images: tuple[NDArray[np.uint8] | None, ...]) -> NDArray[np.float32]:
     return np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
-def middle_pixels(slot: CanvasSlot) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Source columns (2 width,) and rows (512,) of the pixels that `stitch` averages in pairs."""
-    pair = np.array([1.0, 2.0])
-    columns = (slot.left + REDUCTION * np.arange(slot.width)[:, None] + pair).ravel()
-    rows = (_TOP + REDUCTION * np.arange(CANVAS_HEIGHT)[:, None] + pair).ravel()
-    return columns, rows
+def source_centers(slot: CanvasSlot) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Source columns (width,) and rows (256,) in pixels at which bilinear sampling gives what `stitch` averages."""
+    middle = (REDUCTION - 1) / 2
+    columns = np.arange(slot.width, dtype=np.float64)
+    rows = np.arange(CANVAS_HEIGHT, dtype=np.float64)
+    return slot.left + REDUCTION * columns + middle, _TOP + REDUCTION * rows + middle

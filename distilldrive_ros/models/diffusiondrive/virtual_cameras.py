@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from distilldrive_ros.models.diffusiondrive.canvas import SLOTS, CanvasSlot, middle_pixels
+from distilldrive_ros.models.diffusiondrive.canvas import SLOTS, CanvasSlot, source_centers
 from distilldrive_ros.models.diffusiondrive.config import CANVAS_HEIGHT, CANVAS_WIDTH
 from distilldrive_ros.scene.sensor_frame import CameraFrame
 
@@ -40,8 +40,8 @@ class ExpectedCamera:
     distortion: tuple[float, float, float] = (-0.356, 0.173, -0.052)
 
     def rays(self, slot: CanvasSlot) -> Array:
-        """Directions (512, 2 width, 3) in base_link of the slot's middle pixels."""
-        columns, rows = middle_pixels(slot)
+        """Directions (256, width, 3) in base_link of the slot's pixels."""
+        columns, rows = source_centers(slot)
         x, y = np.meshgrid((columns - self.center_x) / self.focal, (rows - self.center_y) / self.focal)
         radius = np.linspace(0.0, _LARGEST_RADIUS, 4001)
         k1, k2, k3 = self.distortion
@@ -59,7 +59,7 @@ EXPECTED = (ExpectedCamera(55.0), ExpectedCamera(0.0), ExpectedCamera(-55.0))
 
 @dataclass(frozen=True)
 class RigMapping:
-    """Which middle pixels (of 512 x 2048, row-major) each source camera fills, and from where.
+    """Which pixels (of 256 x 1024, row-major) each source camera fills, and from where.
 
     `targets[i]` int64 (n,) and `grids[i]` (1, 1, n, 2) in the coordinates of grid_sample, by source camera.
     """
@@ -68,17 +68,17 @@ class RigMapping:
     grids: tuple[Tensor, ...]
 
 
-def map_rig(cameras: tuple[CameraFrame, ...]) -> RigMapping:
+def map_rig(cameras: tuple[CameraFrame, ...], wanted: tuple[ExpectedCamera, ...] = EXPECTED) -> RigMapping:
     """Mapping for the cameras left, front, right, by their intrinsics and mounting.
 
-    Every expected camera looks through the rig's camera of the same place first, then through the others.
+    Every camera of the `wanted` ones looks through the rig's camera of the same place first, then through the others.
     """
-    side = (2 * CANVAS_HEIGHT, 2 * CANVAS_WIDTH)
+    side = (CANVAS_HEIGHT, CANVAS_WIDTH)
     chosen = np.full(side, -1)
     pixels = np.zeros((*side, 2))
-    for place, (slot, expected) in enumerate(zip(SLOTS, EXPECTED, strict=True)):
+    for place, (slot, expected) in enumerate(zip(SLOTS, wanted, strict=True)):
         rays = expected.rays(slot)
-        window = np.s_[:, 2 * slot.column : 2 * (slot.column + slot.width)]
+        window = np.s_[:, slot.column : slot.column + slot.width]
         for source in sorted(range(len(cameras)), key=lambda index, place=place: abs(index - place)):  # type: ignore[misc]
             uv, visible = _project(rays, cameras[source])
             new = visible & (chosen[window] < 0)
@@ -96,13 +96,13 @@ def map_rig(cameras: tuple[CameraFrame, ...]) -> RigMapping:
 
 def render(images: tuple[NDArray[np.uint8] | None, ...], mapping: RigMapping) -> Tensor:
     """Images [H, W, 3] uint8 RGB of the mapped cameras -> canvas [3, 256, 1024] in 0..1; None stays black."""
-    middle = torch.zeros(3, 4 * CANVAS_HEIGHT * CANVAS_WIDTH)
+    canvas = torch.zeros(3, CANVAS_HEIGHT * CANVAS_WIDTH)
     for image, targets, grid in zip(images, mapping.targets, mapping.grids, strict=True):
         if image is None or not len(targets):
             continue
         source = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()[None]
-        middle[:, targets] = F.grid_sample(source, grid, mode="bilinear", align_corners=True)[0, :, 0]
-    return F.avg_pool2d(middle.view(3, 2 * CANVAS_HEIGHT, 2 * CANVAS_WIDTH), 2) / 255
+        canvas[:, targets] = F.grid_sample(source, grid, mode="bilinear", align_corners=True)[0, :, 0]
+    return canvas.view(3, CANVAS_HEIGHT, CANVAS_WIDTH) / 255
 
 
 def _project(rays: Array, camera: CameraFrame) -> tuple[Array, NDArray[np.bool_]]:

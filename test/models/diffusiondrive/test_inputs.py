@@ -17,7 +17,7 @@ from distilldrive_ros.models.diffusiondrive.canvas import SLOTS, stitch
 from distilldrive_ros.models.diffusiondrive.lidar_histogram import height_histogram, points_in_base
 from distilldrive_ros.models.diffusiondrive.virtual_cameras import EXPECTED, map_rig, render
 from distilldrive_ros.scene.errors import SensorDataError
-from distilldrive_ros.scene.sensor_frame import CameraFrame, LidarFrame, SensorFrame
+from distilldrive_ros.scene.sensor_frame import CameraFrame, CameraStatus, LidarFrame, SensorFrame
 
 
 def test_picture_is_the_mean_of_the_middle_pixels() -> None:
@@ -45,10 +45,10 @@ def test_expected_cameras_look_where_they_should() -> None:
     rays = [camera.rays(slot) for slot, camera in zip(SLOTS, EXPECTED, strict=True)]
     angles = [np.rad2deg(np.arctan2(r[..., 1], r[..., 0])) for r in rays]
     for angle, yaw in zip(angles, (55, 0, -55), strict=True):
-        assert angle[256].mean() == pytest.approx(yaw, abs=0.5)
-        assert (np.diff(angle[256]) < 0).all()
-    assert angles[0][256, -1] == pytest.approx(angles[1][256, 0], abs=4)
-    assert angles[1][256, -1] == pytest.approx(angles[2][256, 0], abs=4)
+        assert angle[128].mean() == pytest.approx(yaw, abs=0.5)
+        assert (np.diff(angle[128]) < 0).all()
+    assert angles[0][128, -1] == pytest.approx(angles[1][128, 0], abs=4)
+    assert angles[1][128, -1] == pytest.approx(angles[2][128, 0], abs=4)
     assert (rays[1][0, :, 2] > 0).all() and (rays[1][-1, :, 2] < 0).all()
 
 
@@ -75,7 +75,7 @@ def test_other_rig_shows_things_where_the_expected_cameras_would(frame: SensorFr
         slot, expected = next(
             (s, e) for s, e in zip(SLOTS, EXPECTED, strict=True) if s.column <= column < s.column + s.width
         )
-        ray = expected.rays(slot)[2 * row, 2 * (column - slot.column)]
+        ray = expected.rays(slot)[row, column - slot.column]
         cosine = ray @ direction / np.linalg.norm(ray) / np.linalg.norm(direction)
         assert np.rad2deg(np.arccos(min(cosine, 1.0))) < 0.5, bearing
 
@@ -90,6 +90,23 @@ def spotlight(camera: CameraFrame, direction: NDArray[np.float64]) -> NDArray[np
         rows, columns = np.mgrid[: camera.height, : camera.width]
         image[(columns - u) ** 2 + (rows - v) ** 2 < 16] = 255
     return image
+
+
+def test_rig_with_the_expected_cameras_gives_the_stitched_picture() -> None:
+    """Cameras without distortion, mounted as expected: sampling their images is what `stitch` does."""
+    plain = tuple(replace(camera, distortion=(0.0, 0.0, 0.0)) for camera in EXPECTED)
+    rng = np.random.default_rng(2)
+    images = tuple(rng.integers(0, 256, (1080, 1920, 3), np.uint8) for _ in plain)
+    cameras = []
+    for expected in plain:
+        pose = planar_pose(0.0, 0.0, np.deg2rad(expected.yaw_deg))
+        pose[:3, :3] = pose[:3, :3] @ np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+        intrinsics = np.array([[1545.0, 0, 960], [0, 1545, 560], [0, 0, 1]])
+        cameras.append(
+            CameraFrame("x", 0, CameraStatus.FRESH, "rgb8", 1920, 1080, images[0], intrinsics, pose, np.eye(4))
+        )
+    canvas = render(images, map_rig(tuple(cameras), plain)).numpy()
+    assert np.abs(canvas - stitch(images)).max() < 0.51 / 255 + 1e-3
 
 
 def test_rig_covers_nearly_the_whole_picture(frame: SensorFrame) -> None:

@@ -21,11 +21,12 @@ def measure(quick: bool) -> list[Measurement]:
     """Drive each model over a few sets with its history; the first set, which warms up, is left out."""
     found: list[Measurement] = []
     for name, sets in {"student_tiny": 2}.items() if quick else SETS.items():
-        found += _measure_model(name, sets)
+        found += measure_model(name, sets, TARGETS_S.get(name))
     return found
 
 
-def _measure_model(name: str, sets: int) -> list[Measurement]:
+def measure_model(name: str, sets: int, target_s: float | None) -> list[Measurement]:
+    """Seconds per set of a model of the registry, in all and by stage."""
     model = load_model(name, ModelRequest(device="auto"))
     session = ModelSession(model)
     totals: list[float] = []
@@ -41,6 +42,6 @@ def _measure_model(name: str, sets: int) -> list[Measurement]:
             stages.setdefault(stage, []).append(seconds)
     spread = Spread.of(totals)
     note = f"{model.model_id} on {model.device}, median of {spread.count}"
-    found = [Measurement(f"{name} per set", spread.median, "s", TARGETS_S.get(name), note=note)]
+    found = [Measurement(f"{name} per set", spread.median, "s", target_s, note=note)]
     found += [Measurement(f"{name} {stage}", Spread.of(values).median, "s") for stage, values in stages.items()]
     return found

@@ -6,8 +6,11 @@ A model is a pure step: it keeps nothing between calls. Whoever runs it holds th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from distilldrive_ros.scene.candidates import TrajectoryCandidates
 from distilldrive_ros.scene.objects import ObjectPredictions
@@ -32,12 +35,18 @@ class SensorRequirements:
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """Result of one step, in base_link at the set's stamp. `stage_seconds`: steady-clock time by stage."""
+    """Result of one step, in base_link at the set's stamp. `stage_seconds`: steady-clock time by stage.
+
+    For people, where a model has such things: `details` are lines by name for the diagnostics; `bird_view` is a picture
+    (H, W, 3) uint8 of what the model sees from above, x ahead towards the top, y left towards the left.
+    """
 
     candidates: TrajectoryCandidates
     objects: ObjectPredictions
     vector_map: VectorMap
     stage_seconds: Mapping[str, float]
+    details: Mapping[str, str] = field(default_factory=dict)
+    bird_view: NDArray[np.uint8] | None = None
 
 
 class DrivingModel(Protocol):

@@ -14,11 +14,15 @@ from distilldrive_ros.scene.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """`weights`: checkpoint or None for untrained weights drawn from `seed`. `device`: auto, cpu, cuda or cuda:N."""
+    """`weights`: checkpoint or None for untrained weights drawn from `seed`. `device`: auto, cpu, cuda or cuda:N.
+
+    `partial_weights`: take a checkpoint that leaves modules untrained, where a model knows what that means.
+    """
 
     weights: Path | None = None
     device: str = "auto"
     seed: int = 0
+    partial_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,31 @@ def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
     return build
 
 
+def _before_torch() -> None:
+    """Read once, when torch is first imported: threads that spin while they wait (the default) starve the other
+    processes of the graph, which made small networks ten times slower on two cores."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def _student(preset: str) -> Callable[[ModelRequest], DrivingModel]:
     def build(request: ModelRequest) -> DrivingModel:
-        # Read once, when torch is first imported: threads that spin while they wait (the default) starve the other
-        # processes of the graph, which made small networks ten times slower on two cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if request.partial_weights:
+            raise ConfigurationError(f"model {preset} takes no partial weights; leave partial_weights false")
+        _before_torch()
         # Imported here: the rules above must run where torch is not installed.
         from distilldrive_ros.models.distilldrive.processor import build_student
 
         return build_student(preset, request.weights, request.device, request.seed)
+
+    return build
+
+
+def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
+    def build(request: ModelRequest) -> DrivingModel:
+        _before_torch()
+        from distilldrive_ros.models.diffusiondrive.processor import build_diffusiondrive
+
+        return build_diffusiondrive(preset, request.weights, request.device, request.seed, request.partial_weights)
 
     return build
 
@@ -62,6 +82,30 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "student_tiny": ModelEntry(
         "the same network, small, for two CPU cores", "6 cameras", "none yet, untrained", _student("student_tiny")
+    ),
+    "diffusiondrive": ModelEntry(
+        "DiffusionDriveV2 with mode selector (93 M parameters), 800 candidates, the best 32 with scores",
+        "3 front cameras, LiDAR",
+        "official checkpoints of DiffusionDriveV2 (sel); none shipped, untrained without",
+        _diffusiondrive("diffusiondrive"),
+    ),
+    "diffusiondrive_rl": ModelEntry(
+        "its policy alone (59 M parameters), 80 candidates without a selector",
+        "3 front cameras, LiDAR",
+        "official checkpoints (rl, sel); none shipped, untrained without",
+        _diffusiondrive("diffusiondrive_rl"),
+    ),
+    "diffusiondrive_v1": ModelEntry(
+        "DiffusionDrive, imitation only (61 M parameters), 20 modes",
+        "3 front cameras, LiDAR",
+        "official checkpoint (v1); none shipped, untrained without",
+        _diffusiondrive("diffusiondrive_v1"),
+    ),
+    "diffusiondrive_tiny": ModelEntry(
+        "policy with selector made small, for two CPU cores",
+        "3 front cameras, LiDAR",
+        "none yet, untrained",
+        _diffusiondrive("diffusiondrive_tiny"),
     ),
     "constant_velocity": ModelEntry(
         "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 import distilldrive_ros.msg as msg
@@ -36,6 +37,7 @@ from distilldrive_ros.nodes.inference_health import InferenceHealth, device_memo
 from distilldrive_ros.nodes.latest_wins import LatestWinsWorker
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
+from distilldrive_ros.nodes.picture_message import picture_message
 from distilldrive_ros.nodes.tables.perception_planning import TABLE
 from distilldrive_ros.scene.errors import DistillDriveError, ModelOutputError
 from distilldrive_ros.scene.inference_stats import InferenceStats
@@ -107,7 +109,10 @@ class PerceptionPlanningNode(LifecycleNode):
         """Load the model. FAILURE keeps the cause in the diagnostics."""
         settings = self._server.current
         request = ModelRequest(
-            weights=Path(settings.weights) if settings.weights else None, device=settings.device, seed=settings.seed
+            weights=Path(settings.weights) if settings.weights else None,
+            device=settings.device,
+            seed=settings.seed,
+            partial_weights=settings.partial_weights,
         )
         start = time.perf_counter()
         try:
@@ -196,6 +201,7 @@ class PerceptionPlanningNode(LifecycleNode):
             ("objects", msg.ObjectPredictions),
             ("map", msg.VectorMap),
             ("stats", msg.InferenceStats),
+            ("bird_view", Image),
         ):
             self._outputs[name] = self.create_lifecycle_publisher(kind, f"~/{name}", qos.reliable(5))
 
@@ -213,6 +219,7 @@ class PerceptionPlanningNode(LifecycleNode):
             self.destroy_publisher(publisher)
         self._outputs = {}
         self._session = None
+        self._diagnostics.clear("candidates")
         gc.unfreeze()
         gc.collect()
         release_device_memory()
@@ -299,12 +306,21 @@ class PerceptionPlanningNode(LifecycleNode):
         self._outputs["candidates"].publish(candidates_to_message(candidates))
         self._outputs["objects"].publish(objects_to_message(output.objects))
         self._outputs["map"].publish(vector_map_to_message(output.vector_map))
+        self._publish_for_people(output)
         end = time.perf_counter()
         stages["publish"] = end - ready
         self._count()
         self._health.succeeded(end - start, self._server.current.max_processing_time_s)
         stats = self._stats(frame, session.model, stages, end - start)
         self._outputs["stats"].publish(inference_stats_to_message(stats))
+
+    def _publish_for_people(self, output: ModelOutput) -> None:
+        """What some models tell beyond the plan: lines for the diagnostics, a picture where somebody looks."""
+        if output.details:
+            self._diagnostics.set("candidates", Level.OK, f"{len(output.details)} scored", **output.details)
+        publisher = self._outputs["bird_view"]
+        if output.bird_view is not None and publisher.get_subscription_count():
+            publisher.publish(picture_message(output.bird_view, output.candidates.stamp_ns, output.candidates.frame_id))
 
     def _stats(self, frame: SensorFrame, model: DrivingModel, stages: dict[str, float], total: float) -> InferenceStats:
         return InferenceStats(

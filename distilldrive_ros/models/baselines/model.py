@@ -10,16 +10,14 @@ import numpy as np
 
 from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration, constant_velocity
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
 from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
 from distilldrive_ros.scene.errors import ConfigurationError, SensorDataError
 from distilldrive_ros.scene.objects import ObjectPredictions
-from distilldrive_ros.scene.sensor_frame import EgoStatus, SensorFrame
+from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.scene.vector_map import VectorMap
 
 KINDS = ("constant_velocity", "ctra")
-
-# Differences over less time than this are noise, not acceleration (s).
-MIN_ACCELERATION_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,6 @@ class BaselineConfig:
 
 
 @dataclass(frozen=True)
-class BaselineState:
-    """The set before: its stamp and forward speed, to tell acceleration where odometry gives none."""
-
-    stamp_ns: int
-    speed: float
-
-
-@dataclass(frozen=True)
 class BaselineModel:
     """One candidate along the vehicle's present motion, with score 1."""
 
@@ -70,7 +60,7 @@ class BaselineModel:
         """Odometry only."""
         return SensorRequirements(cameras=(), lidar=False, period_s=0.0, max_gap_s=2.0)
 
-    def initial_state(self) -> BaselineState | None:
+    def initial_state(self) -> MotionHistory | None:
         """No set before."""
         return None
 
@@ -85,7 +75,7 @@ class BaselineModel:
             raise SensorDataError("odometry twist holds NaN or infinity; check the odometry source")
         return frame
 
-    def step(self, state: BaselineState | None, prepared: SensorFrame) -> tuple[BaselineState, ModelOutput]:
+    def step(self, state: MotionHistory | None, prepared: SensorFrame) -> tuple[MotionHistory, ModelOutput]:
         """Extrapolate the motion at the set's stamp."""
         start = time.perf_counter()
         ego = prepared.ego
@@ -93,7 +83,7 @@ class BaselineModel:
         if self.config.kind == "constant_velocity":
             positions, yaw, speed = constant_velocity(ego.speed, ego.lateral_speed, times)
         else:
-            acceleration = _acceleration(ego, state, prepared.stamp_ns)
+            acceleration = forward_acceleration(ego, state, prepared.stamp_ns)
             positions, yaw, speed = constant_turn_rate_and_acceleration(ego.speed, ego.yaw_rate, acceleration, times)
         candidates = TrajectoryCandidates(
             stamp_ns=prepared.stamp_ns,
@@ -118,13 +108,4 @@ class BaselineModel:
             vector_map=VectorMap(prepared.stamp_ns, prepared.frame_id, self.model_id, ()),
             stage_seconds={"motion": time.perf_counter() - start},
         )
-        return BaselineState(prepared.stamp_ns, ego.speed), output
-
-
-def _acceleration(ego: EgoStatus, state: BaselineState | None, stamp_ns: int) -> float:
-    if math.isfinite(ego.acceleration):
-        return ego.acceleration
-    if state is None:
-        return 0.0
-    interval = (stamp_ns - state.stamp_ns) * 1e-9
-    return (ego.speed - state.speed) / interval if interval >= MIN_ACCELERATION_INTERVAL_S else 0.0
+        return MotionHistory(prepared.stamp_ns, ego.speed), output

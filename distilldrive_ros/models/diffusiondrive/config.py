@@ -24,6 +24,9 @@ NUM_BEV_CLASSES = 7
 POINT_CODE_SIZE = 64
 """Numbers of the sine embedding of one way-point, and of one heading (spec 4.4, 5.2)."""
 
+CANVAS_WIDTH, CANVAS_HEIGHT = 1024, 256
+"""Three front cameras side by side, as the official networks see them (spec 2.1)."""
+
 TRUNK_STRIDE = 32
 """Input pixels per cell of the last trunk stage."""
 
@@ -74,7 +77,7 @@ class DiffusionDriveConfig:
 
     def __post_init__(self) -> None:
         limits: dict[str, tuple[float, float]] = {
-            "image_width": (96, 8192), "image_height": (64, 8192), "lidar_cells": (64, 2048),
+            "lidar_cells": (64, 2048),
             "lidar_range": (1.0, 500.0), "backbone_width": (8, 512), "fusion_heads": (1, 64),
             "fusion_layers": (1, 16), "bev_channels": (8, 1024), "embed_dim": (16, 4096), "num_heads": (1, 64),
             "num_query_layers": (1, 16), "num_agents": (1, 1000), "scorer_dim": (16, 8192), "scorer_heads": (1, 64),
@@ -92,8 +95,9 @@ class DiffusionDriveConfig:
 
     def _check_consistency(self) -> None:
         problems = {
-            "image_width must be a multiple of 32, image_height of 64": (
-                self.image_width % TRUNK_STRIDE or self.image_height % (2 * TRUNK_STRIDE)
+            f"the image must be {CANVAS_WIDTH}x{CANVAS_HEIGHT} pixels, or that divided by 2 or 4": (
+                (self.image_width, self.image_height)
+                not in [(CANVAS_WIDTH // d, CANVAS_HEIGHT // d) for d in (1, 2, 4)]
             ),
             "lidar_cells must be a multiple of 32": self.lidar_cells % TRUNK_STRIDE,
             "backbone must be resnet18 or resnet34": self.backbone not in ("resnet18", "resnet34"),

@@ -67,12 +67,14 @@ def fixed_noise(config: DiffusionDriveConfig) -> PlannerNoise:
     initial = _quasi_normal(anchors * groups, 2 * points).view(anchors, groups, points, 2).transpose(0, 1)
     initial = initial.reshape(1, groups * anchors, points, 2)
     copies = config.num_copies if config.variant is Variant.SELECTOR else 0
-    scales = _quasi_normal(config.num_samples * max(copies, 1), 2).view(config.num_samples, -1, 2).transpose(0, 1)
+    scales = _quasi_normal(copies * config.num_samples, 2).view(copies, 1, config.num_samples, 2)
     sigma = _MIN_SIGMA + (_MAX_SIGMA - _MIN_SIGMA) * (torch.arange(copies) + 0.5) / max(copies, 1)
-    return PlannerNoise(initial, 1 + sigma[:, None, None, None] * scales[:copies, None])
+    return PlannerNoise(initial, 1 + sigma[:, None, None, None] * scales)
 
 
 def _quasi_normal(count: int, dimension: int) -> Tensor:
     """Scrambled Sobol points [count, dimension] as standard normals, the same on every call."""
+    if not count:
+        return torch.zeros(0, dimension)
     uniform = torch.quasirandom.SobolEngine(dimension, scramble=True, seed=_SET_SEED).draw(count, dtype=torch.float64)
     return torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6)).float()

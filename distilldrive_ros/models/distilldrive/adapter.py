@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distilldrive_ros.geometry.poses import inverse, is_rigid, rotate_vectors, transform_points, yaw_of
+from distilldrive_ros.geometry.poses import inverse, rotate_vectors, transform_points, yaw_of
 from distilldrive_ros.geometry.trajectories import speeds
 from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS, DistillDriveConfig
 from distilldrive_ros.models.distilldrive.decoding import decode_map, decode_objects, plan_positions
@@ -20,15 +20,14 @@ from distilldrive_ros.models.distilldrive.frames import network_frame
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
 from distilldrive_ros.models.distilldrive.preprocess import image_geometry, prepare_images, projection_matrix
 from distilldrive_ros.models.distilldrive.rescoring import RescoreMode, rescore_command
+from distilldrive_ros.models.set_checks import image_data, require_calibrated, require_pose, required_camera
 from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
-from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.objects import CLASS_NAMES, ObjectPrediction, ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import CameraFrame, CameraStatus, SensorFrame
 from distilldrive_ros.scene.vector_map import MapPolyline, PolylineKind, VectorMap
 
 Matrix = NDArray[np.float64]
 
-_RAW_ENCODING = "rgb8"
 _NANOSECOND = 1e-9
 _SUBSTEPS = 16
 
@@ -60,13 +59,13 @@ def prepare_inputs(frame: SensorFrame, config: DistillDriveConfig, executor: Exe
     Raises:
         SensorDataError: a camera is absent, its image cannot be used, or a matrix is not finite.
     """
-    cameras = [_camera(frame, name) for name in config.cameras]
+    cameras = [required_camera(frame, name) for name in config.cameras]
     images, sizes = prepare_images(
-        [_pixels(camera) for camera in cameras], config.image_width, config.image_height, executor
+        [image_data(camera) for camera in cameras], config.image_width, config.image_height, executor
     )
-    _require_pose("world_from_base", frame.world_from_base)
+    require_pose("world_from_base", frame.world_from_base)
     if frame.lidar is not None:
-        _require_pose("base_from_lidar", frame.lidar.base_from_lidar)
+        require_pose("base_from_lidar", frame.lidar.base_from_lidar)
     base_from_network = network_frame(frame.lidar)
     world_from_network = frame.world_from_base @ base_from_network
     projections = [
@@ -203,49 +202,12 @@ def _polyline(kind: PolylineKind, score: float, xy: NDArray[np.float32]) -> MapP
     return MapPolyline(kind, score, closed)
 
 
-def _camera(frame: SensorFrame, name: str) -> CameraFrame:
-    camera = frame.camera(name)
-    if camera is None:
-        present = ", ".join(c.name for c in frame.cameras) or "none"
-        raise SensorDataError(
-            f"camera {name} is missing from the set (present: {present}); check the rig's camera names, or let the "
-            f"synchroniser fill it (policy hold_last or zero_fill)"
-        )
-    return camera
-
-
-def _pixels(camera: CameraFrame) -> NDArray[np.uint8] | None:
-    if camera.status == CameraStatus.ZERO_FILLED:
-        return None
-    if camera.encoding != _RAW_ENCODING:
-        return camera.data
-    if camera.data.size != camera.width * camera.height * 3:
-        raise SensorDataError(
-            f"camera {camera.name}: {camera.data.size} bytes of rgb8 do not make {camera.width}x{camera.height} "
-            f"pixels; "
-            f"check the driver's image size"
-        )
-    return camera.data.reshape(camera.height, camera.width, 3)
-
-
 def _projection(
     camera: CameraFrame, size: tuple[int, int], world_from_network: Matrix, config: DistillDriveConfig
 ) -> Matrix:
     width, height = size if camera.status != CameraStatus.ZERO_FILLED else (camera.width, camera.height)
-    if (width, height) != (camera.width, camera.height):
-        raise SensorDataError(
-            f"camera {camera.name}: the image is {width}x{height} pixels, its calibration is for {camera.width}x"
-            f"{camera.height}; publish camera_info of the same size as the image"
-        )
-    if not (np.isfinite(camera.intrinsics).all() and camera.intrinsics[0, 0] > 0 and camera.intrinsics[1, 1] > 0):
-        raise SensorDataError(f"camera {camera.name} is not calibrated (focal length not above 0); publish camera_info")
-    _require_pose(f"camera {camera.name}: base_from_camera", camera.base_from_camera)
-    _require_pose(f"camera {camera.name}: world_from_base", camera.world_from_base)
+    require_calibrated(camera, width, height)
+    require_pose(f"camera {camera.name}: world_from_base", camera.world_from_base)
     geometry = image_geometry(width, height, config.image_width, config.image_height)
     camera_from_network = inverse(camera.world_from_base @ camera.base_from_camera) @ world_from_network
     return projection_matrix(geometry, camera.intrinsics, camera_from_network)
-
-
-def _require_pose(name: str, pose: Matrix) -> None:
-    if not is_rigid(pose):
-        raise SensorDataError(f"{name} is not a rigid transform with finite numbers; check the calibration and /tf")

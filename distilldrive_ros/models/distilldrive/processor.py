@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from distilldrive_ros.models.distilldrive.initialization import untrained_networ
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.stage_clock import StageClock
 from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
@@ -95,7 +94,7 @@ class DistillDriveModel:
 
     def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         """One inference. Raises ModelOutputError when outputs or the new state are not finite."""
-        clock = _StageClock(self._device)
+        clock = StageClock(self._device)
         with torch.inference_mode():
             inputs = prepared.inputs.to(self._device)
             clock.lap("transfer")
@@ -153,25 +152,3 @@ def resolve_device(name: str) -> str:
             f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices found); use auto or cpu"
         )
     return f"cuda:{index}"
-
-
-class _StageClock:
-    """Steady-clock time by stage; waits for the device where its work is asynchronous."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._last = time.perf_counter()
-        self._stages: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        """Close a stage."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        now = time.perf_counter()
-        self._stages[name] = now - self._last
-        self._last = now
-
-    @property
-    def stages(self) -> Mapping[str, float]:
-        """Seconds by stage, in order."""
-        return dict(self._stages)

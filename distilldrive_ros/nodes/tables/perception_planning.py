@@ -14,6 +14,9 @@ class PerceptionPlanningConfiguration:
 
     model: str = parameter("constant_velocity", "model; taken at the next configure", choices=tuple(MODELS))
     weights: str = parameter("", "checkpoint file, taken at the next configure; empty: untrained, drawn from the seed")
+    partial_weights: bool = parameter(
+        False, "take a DiffusionDrive checkpoint of another training stage; what it lacks stays untrained"
+    )
     device: str = parameter("auto", "auto (a GPU where there is one), cpu, cuda or cuda:N; taken at the next configure")
     seed: int = parameter(0, "seed of untrained weights, taken at the next configure", low=0, high=2**31 - 1)
     threads: int = parameter(

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel, BaselineState
+from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
 from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.motion_history import MotionHistory
 from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.scene.command import Command
@@ -66,7 +67,7 @@ def test_constant_velocity_candidate() -> None:
 
 def test_ctra_takes_acceleration_from_the_set_before() -> None:
     model = BaselineModel(BaselineConfig("ctra"))
-    before = BaselineState(stamp_ns=9_500_000_000, speed=4.0)
+    before = MotionHistory(stamp_ns=9_500_000_000, speed=4.0)
     _, output = model.step(before, frame(speed=5.0))  # 2 m/s^2
     np.testing.assert_allclose(output.candidates.speed, [5.0 + np.arange(1, 7)], rtol=1e-6)
     _, given_by_odometry = model.step(before, frame(speed=5.0, acceleration=0.0))
@@ -106,14 +107,14 @@ class Counting(BaselineModel):
 
     fail = False
 
-    def step(self, state: Any, prepared: SensorFrame) -> tuple[BaselineState, ModelOutput]:
+    def step(self, state: Any, prepared: SensorFrame) -> tuple[MotionHistory, ModelOutput]:
         if Counting.fail:
             raise ModelOutputError("the plan holds NaN")
         seen.append(state)
         return super().step(state, prepared)
 
 
-seen: list[BaselineState | None] = []
+seen: list[MotionHistory | None] = []
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""DiffusionDrive as a DrivingModel: what the graph runs."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from distilldrive_ros.models.diffusiondrive.adapter import (
+    NUSCENES_CAMERAS,
+    PreparedSet,
+    RigCache,
+    object_predictions,
+    plan_candidates,
+    prepare_inputs,
+    selector_details,
+    semantic_classes,
+    status_tensor,
+)
+from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
+from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
+from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig, preset
+from distilldrive_ros.models.diffusiondrive.execution import Execution
+from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
+from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
+from distilldrive_ros.models.diffusiondrive.noise import CandidateMode, PlannerNoise, fixed_noise, random_noise
+from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
+from distilldrive_ros.models.distilldrive.processor import resolve_device
+from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
+from distilldrive_ros.models.stage_clock import StageClock
+from distilldrive_ros.scene.errors import ModelOutputError
+from distilldrive_ros.scene.sensor_frame import SensorFrame
+from distilldrive_ros.scene.vector_map import VectorMap
+
+
+@dataclass(frozen=True)
+class PlannerSettings:
+    """How to sample, where candidates come from, from which score (0 to 1) on vehicles are reported.
+
+    `seed` feeds the noise of `CandidateMode.RANDOM`: frame n of every drive then draws the same noise again.
+    """
+
+    sampling: SamplingMode = SamplingMode.COMPATIBLE
+    candidates: CandidateMode = CandidateMode.DETERMINISTIC
+    min_object_score: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DiffusionState:
+    """The network has no memory; this is the set before, for the acceleration, and the number of sets so far."""
+
+    history: MotionHistory | None
+    count: int
+
+
+class DiffusionDriveModel:
+    """Inference of one network on one device. Keeps no state between sets."""
+
+    def __init__(
+        self,
+        network: DiffusionDriveNetwork,
+        device: str = "cpu",
+        report: CheckpointReport | None = None,
+        settings: PlannerSettings | None = None,
+    ) -> None:
+        self._device = torch.device(device)
+        self._network = network.eval().to(self._device)
+        self._network.execution = Execution.SPARSE if self._device.type == "cpu" else Execution.DENSE
+        self._report = report
+        self._settings = settings or PlannerSettings()
+        self._fixed = fixed_noise(network.config).to(self._device)
+        self._rigs = RigCache()
+        workers = min(len(NUSCENES_CAMERAS), os.cpu_count() or 1)
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="image")
+
+    @property
+    def network(self) -> DiffusionDriveNetwork:
+        """The torch module, in evaluation mode on `device`."""
+        return self._network
+
+    @property
+    def config(self) -> DiffusionDriveConfig:
+        """Dimensions of the network."""
+        return self._network.config
+
+    @property
+    def checkpoint_report(self) -> CheckpointReport | None:
+        """What the weight file gave, None where there was none."""
+        return self._report
+
+    @property
+    def model_id(self) -> str:
+        """`name@hash` of the weight file, or `name@untrained` where any module has random weights."""
+        return f"{self.config.name}@{self._report.digest if self._report and self.trained else 'untrained'}"
+
+    @property
+    def trained(self) -> bool:
+        """Whether a weight file filled all modules."""
+        return self._report is not None and self._report.complete
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda:N."""
+        return str(self._device)
+
+    @property
+    def requirements(self) -> SensorRequirements:
+        """Three front cameras and a LiDAR; one set is as good as any other, so history has no limits of its own."""
+        return SensorRequirements(cameras=NUSCENES_CAMERAS, lidar=True, period_s=0.5, max_gap_s=2.0)
+
+    def initial_state(self) -> DiffusionState:
+        """No set before."""
+        return DiffusionState(None, 0)
+
+    def prepare(self, frame: SensorFrame) -> PreparedSet:
+        """Camera picture and LiDAR map; safe to call from another thread. Raises SensorDataError."""
+        return prepare_inputs(frame, self.config, self._executor, self._rigs)
+
+    def step(self, state: DiffusionState, prepared: PreparedSet) -> tuple[DiffusionState, ModelOutput]:
+        """One inference. Raises ModelOutputError when outputs are not finite."""
+        frame, name = prepared.frame, self.model_id
+        clock = StageClock(self._device)
+        with torch.inference_mode():
+            acceleration = forward_acceleration(frame.ego, state.history, frame.stamp_ns)
+            status = status_tensor(frame, acceleration)
+            inputs = DiffusionInputs(prepared.camera, prepared.lidar, status).to(self._device)
+            noise = self._noise(state.count)
+            clock.lap("transfer")
+            features = self._network.extract_features(inputs)
+            clock.lap("backbone")
+            scene = self._network.encode_scene(features, inputs.status)
+            outputs = self._network.decode(features, scene, noise, self._settings.sampling)
+            clock.lap("heads")
+            if not outputs.is_finite():
+                raise ModelOutputError(f"{name} produced NaN or infinity; check the weights, images and odometry")
+            candidates = plan_candidates(outputs.plan, frame, self.config, name)
+            objects = object_predictions(outputs.agents, frame, self._settings.min_object_score, name)
+            details = selector_details(outputs.plan)
+            picture = class_picture(semantic_classes(outputs))
+            clock.lap("decode")
+        output = ModelOutput(
+            candidates,
+            objects,
+            VectorMap(frame.stamp_ns, frame.frame_id, name, ()),
+            clock.stages,
+            details,
+            picture,
+        )
+        return DiffusionState(MotionHistory(frame.stamp_ns, frame.ego.speed), state.count + 1), output
+
+    def _noise(self, count: int) -> PlannerNoise:
+        if self._settings.candidates is CandidateMode.DETERMINISTIC:
+            return self._fixed
+        generator = torch.Generator().manual_seed((self._settings.seed << 32) + count)
+        return random_noise(self.config, 1, generator).to(self._device)
+
+
+def build_diffusiondrive(
+    name: str,
+    weights: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    partial: bool = False,
+    settings: PlannerSettings | None = None,
+) -> DiffusionDriveModel:
+    """Network of a preset ready to run, with the weights of a file, or untrained ones drawn from `seed`.
+
+    `partial` accepts a file of another training stage; what it lacks is drawn from `seed`.
+
+    Raises:
+        CheckpointError: the weight file cannot be used.
+        ConfigurationError: the preset or the device does not exist.
+    """
+    config = preset(name)
+    resolved = resolve_device(device)
+    network = untrained_network(config, torch.Generator().manual_seed(seed))
+    report = None if weights is None else load_checkpoint(network, weights, partial)
+    return DiffusionDriveModel(network, resolved, report, settings or PlannerSettings(seed=seed))

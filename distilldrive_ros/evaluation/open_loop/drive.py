@@ -7,7 +7,7 @@ say which boxes hold no LiDAR point, so that those count as obstacles, too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,13 +83,16 @@ def read_drive_truth(bag: BagReader) -> DriveTruth:
         raise BagError(f"{bag.path} holds no key frame; convert the scene again")
     poses = _poses(bag, {t.stamp_ns for t in truth})
     base_from_lidar = static_extrinsics(bag).get("LIDAR_TOP", virtual_lidar())
-    return DriveTruth(
-        tuple(
-            TruthFrame(t, _way(t, base_from_lidar), _future_boxes(truth, i, poses, base_from_lidar))
-            for i, t in enumerate(truth)
-        ),
-        base_from_lidar,
-    )
+    frames = tuple(truth_frame(truth, index, poses, base_from_lidar) for index in range(len(truth)))
+    return DriveTruth(frames, base_from_lidar)
+
+
+def truth_frame(
+    truth: Sequence[KeyFrameTruth], index: int, poses: Mapping[int, Array], base_from_lidar: Array
+) -> TruthFrame:
+    """Key frame `index` with what the ones after it say. `poses`: world_from_base (4, 4) at the stamps."""
+    now = truth[index]
+    return TruthFrame(now, _way(now, base_from_lidar), _future_boxes(truth, index, poses, base_from_lidar))
 
 
 def _poses(bag: BagReader, stamps: set[int]) -> dict[int, Array]:
@@ -115,7 +118,7 @@ def _way(truth: KeyFrameTruth, base_from_lidar: Array) -> Array | None:
 
 
 def _future_boxes(
-    truth: list[KeyFrameTruth], index: int, poses: Mapping[int, Array], base_from_lidar: Array
+    truth: Sequence[KeyFrameTruth], index: int, poses: Mapping[int, Array], base_from_lidar: Array
 ) -> FutureBoxes | None:
     """Annotated boxes of the next six key frames, or None where there are less of the same scene."""
     now = truth[index]

@@ -17,6 +17,7 @@ COMMANDS = {
     "launch": "start the graph of nodes where ros2 launch is absent",
     "convert": "nuScenes-schema data to rosbag2 MCAP, one bag per scene",
     "replay": "run a bag through a model without ROS, the same result every time",
+    "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "bench": "measure this machine, write a table and JSON",
     "doctor": "what is installed, what is missing, what to do",
 }

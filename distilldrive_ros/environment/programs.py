@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PROGRAMS: dict[str, str] = {
     "distilldrive": "distilldrive_ros.cli.main:main",
+    "evaluator": "distilldrive_ros.nodes.evaluator_node:main",
     "perception_planning": "distilldrive_ros.nodes.perception_planning_node:main",
     "planner": "distilldrive_ros.nodes.planner_node:main",
     "planner_graph": "distilldrive_ros.nodes.graph:main",

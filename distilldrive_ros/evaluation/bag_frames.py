@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from distilldrive_ros.bags.reader import BagMessage, BagReader
 from distilldrive_ros.bags.topics import (
@@ -22,6 +24,7 @@ from distilldrive_ros.bags.topics import (
     image_topic,
 )
 from distilldrive_ros.evaluation.recording import static_extrinsics
+from distilldrive_ros.models.interface import SensorRequirements
 from distilldrive_ros.planning.speed_history import SpeedHistory
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import BagError, SensorDataError
@@ -37,11 +40,25 @@ _AFTER_STAMP = 12
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """As the parameters of `sensor_sync`: `rules`; `key_frames_only`; `rectified`: intrinsics are P of camera_info."""
+    """As the parameters of `sensor_sync`: `rules`; `key_frames_only`; `rectified`: intrinsics are P of camera_info.
+
+    `without_sensors`: a set per key frame from odometry and command alone, with an empty sweep; only for models that
+    look at nothing else.
+    """
 
     rules: SyncConfig
     key_frames_only: bool = False
     rectified: bool = False
+    without_sensors: bool = False
+
+    def fitted(self, bag: BagReader, needs: SensorRequirements) -> FrameSettings:
+        """These settings; without sensors for a bag that has key frames but no sweeps, if the model needs none."""
+        blind = not needs.cameras and not needs.lidar and LIDAR not in bag.topics and SAMPLE_INFO in bag.topics
+        if not blind or self.rules.lidar is None:
+            return self
+        lidar = self.rules.lidar
+        rules = replace(self.rules, anchor=lidar.name, sensors=(replace(lidar, offset_ms=0.0),))
+        return replace(self, rules=rules, without_sensors=True)
 
 
 @dataclass
@@ -84,7 +101,10 @@ class BagFrames:
         for camera in self.synchronizer.config.cameras:
             handlers[camera_info_topic(camera.name)] = self._camera_info(camera.name)
             handlers[image_topic(camera.name)] = self._image(camera.name)
-        if self.synchronizer.config.lidar is not None:
+        lidar = self.synchronizer.config.lidar
+        if self.settings.without_sensors and lidar is not None:
+            self.synchronizer.set_lidar_calibration(lidar.name, self._extrinsics.get(lidar.name, np.eye(4)))
+        elif lidar is not None:
             handlers[LIDAR] = self._points
         handlers.update({ODOMETRY: self._odometry, COMMAND: self._command, SAMPLE_INFO: self._sample})
         return handlers
@@ -179,7 +199,10 @@ class BagFrames:
         self.synchronizer.notify_scene(message.scene_token, stamp)
         if self._key_frames is not None:
             self._decided += self._key_frames.announce(stamp, 0)
-        return []
+        lidar = self.synchronizer.config.lidar
+        if not self.settings.without_sensors or lidar is None:
+            return []
+        return self.synchronizer.add_lidar(lidar.name, stamp, np.zeros((0, 5), np.float32), now_ns)
 
     def _base_from(self, frame: str) -> Any:
         found = self._extrinsics.get(frame.lstrip("/"))

@@ -76,6 +76,7 @@ class BagReplay:
         Raises:
             BagError: the bag lacks what the rig needs.
         """
+        self.frames = self.frames.fitted(self.bag, self.model.requirements)
         self.source = BagFrames(self.bag, self.frames)
         self.session = ModelSession(self.model)
 
@@ -129,6 +130,7 @@ class ReplayReport:
     refused: dict[str, int]
     reasons: dict[str, str]
     key_frames_only: bool
+    without_sensors: bool
     stage_seconds: dict[str, list[float]] = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -201,7 +203,8 @@ def _record(run: BagReplay, writer: BagWriter, progress: Progress) -> ReplayRepo
         duration_s=run.bag.duration_s, sets=sets, plans=plans, without_valid_candidate=invalid,
         state_resets=run.session.state_resets, failures=dict(failures), dropped_sets=_dropped(run),
         refused=dict(run.source.refused), reasons=run.source.reasons,
-        key_frames_only=run.frames.key_frames_only, stage_seconds=stages,
+        key_frames_only=run.frames.key_frames_only, without_sensors=run.frames.without_sensors,
+        stage_seconds=stages,
     )  # fmt: skip
 
 

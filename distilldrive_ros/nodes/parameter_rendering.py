@@ -16,12 +16,12 @@ from distilldrive_ros.nodes.parameters import TABLE_MODULES, Parameter, table_of
 # Which file in config/ holds the values of which nodes.
 FILES = {
     "planner.param.yaml": ("sensor_sync", "perception_planning", "planner", "visualizer"),
-    "replay.param.yaml": ("replay", "recorder"),
+    "replay.param.yaml": ("replay", "recorder", "evaluator"),
 }
 
 _HEADINGS = {
     "planner.param.yaml": "Every parameter of the graph, with its default",
-    "replay.param.yaml": "Every parameter of replay and recorder, with its default",
+    "replay.param.yaml": "Every parameter of replay, recorder and evaluator, with its default",
 }
 
 

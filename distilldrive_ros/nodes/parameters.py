@@ -32,6 +32,7 @@ TABLE_MODULES = {
     "visualizer": "distilldrive_ros.nodes.tables.visualizer",
     "replay": "distilldrive_ros.nodes.tables.replay",
     "recorder": "distilldrive_ros.nodes.tables.recorder",
+    "evaluator": "distilldrive_ros.nodes.tables.evaluator",
 }
 
 

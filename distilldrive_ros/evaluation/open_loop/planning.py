@@ -24,6 +24,7 @@ class Unscored(Enum):
 
     NO_TRUTH = "less than 3 s of the way driven are known (end of the scene)"
     NO_BOXES = "road users are not annotated for all of the 3 s"
+    NO_POSE = "no odometry has the stamp of the key frame, or of one of the six after it"
     NO_PLAN = "no plan has its stamp"
     NO_VALID = "the planner selected no candidate"
     SHORT_PLAN = "the plan ends before 3 s"

@@ -159,7 +159,7 @@ def _latencies(metrics: DriveMetrics) -> Markup:
 
 def _latency_row(stage: StageLatency, longest: float) -> list[Markup | str]:
     bar = tag("span", class_="bar", style=f"width:{max(0.4, 100 * stage.p50 / longest):.1f}%")
-    times = [_duration(v) for v in (stage.p50, stage.p95, stage.p99, stage.worst)]
+    times = [duration_words(v) for v in (stage.p50, stage.p95, stage.p99, stage.worst)]
     return [_stage_words(stage.name), str(stage.count), *times, tag("span", bar, style="display:block;min-width:120px")]
 
 
@@ -214,11 +214,12 @@ def _machine(context: ReportContext) -> Markup | None:
 
 
 def _split(seconds: float) -> tuple[str, str]:
-    value, _, unit = _duration(seconds).partition(" ")
+    value, _, unit = duration_words(seconds).partition(" ")
     return value, f" {unit}"
 
 
-def _duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
+    """A duration with a unit that fits its size."""
     if not math.isfinite(seconds):
         return "–"
     if seconds >= 1.0:

@@ -1,0 +1,28 @@
+"""Parameters of the node `evaluator`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+
+
+@dataclass(frozen=True)
+class EvaluatorConfiguration:
+    """Where the results go, and how often they are said."""
+
+    output: str = parameter(
+        "", "JSON file, written when the node ends; empty: the results are on /diagnostics only", read_only=True
+    )
+    lidar_frame: str = parameter(
+        "LIDAR_TOP", "frame of the LiDAR whose way published results are of; looked up on /tf_static", read_only=True
+    )
+    bootstrap_seed: int = parameter(
+        0, "draws the scenes of the confidence intervals", low=0, high=2**31 - 1, read_only=True
+    )
+    diagnostics_period_s: float = parameter(
+        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
+    )
+
+
+TABLE = ParameterTable("evaluator", EvaluatorConfiguration)

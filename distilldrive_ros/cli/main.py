@@ -17,6 +17,7 @@ COMMANDS = {
     "launch": "start the graph of nodes where ros2 launch is absent",
     "convert": "nuScenes-schema data to rosbag2 MCAP, one bag per scene",
     "bench": "measure this machine, write a table and JSON",
+    "engine": "compile the kernels ahead of the first run",
     "doctor": "what is installed, what is missing, what to do",
 }
 EXIT_USER_ERROR = 2

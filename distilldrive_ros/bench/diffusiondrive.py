@@ -11,6 +11,7 @@ from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
 from distilldrive_ros.models.diffusiondrive.noise import fixed_noise
+from distilldrive_ros.models.registry import load_model
 
 # Seconds per set that a model is held to on two CPU cores.
 TARGETS_S = {"diffusiondrive_tiny": 0.4}
@@ -24,7 +25,7 @@ def measure(quick: bool) -> list[Measurement]:
     sets = {"diffusiondrive_tiny": 2} if quick else SETS
     found: list[Measurement] = []
     for name, count in sets.items():
-        found += measure_model(name, count, TARGETS_S.get(name))
+        found += measure_model(name, load_model(name), count, TARGETS_S.get(name))
     compared = "diffusiondrive_tiny" if quick else "diffusiondrive"
     return found + _speed_up(compared, 1 if quick else PAIRS, None if quick else SPEED_UP_TARGET)
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "replay": "run a bag through a model without ROS, the same result every time",
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "bench": "measure this machine, write a table and JSON",
+    "engine": "compile the kernels ahead of the first run",
     "doctor": "what is installed, what is missing, what to do",
 }
 EXIT_USER_ERROR = 2

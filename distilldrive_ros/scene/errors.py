@@ -29,3 +29,7 @@ class CheckpointError(DistillDriveError):
 
 class ModelOutputError(DistillDriveError):
     """A model produced NaN or infinity: its temporal state must be dropped."""
+
+
+class DeviceMemoryError(DistillDriveError):
+    """The device has no memory left for a step; the model stays usable."""

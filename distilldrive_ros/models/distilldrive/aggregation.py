@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +15,16 @@ from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggreg
 
 _MIN_DEPTH = 1e-5
 
+Aggregation = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""An implementation of the op, arguments as `deformable_aggregation`."""
+
 
 @dataclass(frozen=True)
 class CameraFeatures:
     """Packed image features of all cameras, and their cameras.
 
     tokens [B, S, D]; shapes [C, L, 2] (height, width); starts [C, L]; projection [B, C, 4, 4] (LiDAR to pixels times
-    depth); image_size [B, C, 2] (width, height) in pixels.
+    depth); image_size [B, C, 2] (width, height) in pixels. `aggregate` samples the tokens.
     """
 
     tokens: Tensor
@@ -28,9 +32,12 @@ class CameraFeatures:
     starts: Tensor
     projection: Tensor
     image_size: Tensor
+    aggregate: Aggregation
 
 
-def pack_features(levels: tuple[Tensor, ...], projection: Tensor, image_size: Tensor) -> CameraFeatures:
+def pack_features(
+    levels: tuple[Tensor, ...], projection: Tensor, image_size: Tensor, aggregate: Aggregation = deformable_aggregation
+) -> CameraFeatures:
     """Pack levels [B, C, D, H_l, W_l]: all levels of a camera row-major, then the next camera (spec 3)."""
     num_cameras = levels[0].shape[1]
     tokens = torch.cat([level.flatten(3).transpose(2, 3) for level in levels], dim=2)
@@ -38,7 +45,7 @@ def pack_features(levels: tuple[Tensor, ...], projection: Tensor, image_size: Te
     shapes = torch.tensor([level.shape[-2:] for level in levels], device=device).expand(num_cameras, -1, -1)
     sizes = shapes.prod(dim=-1).flatten()
     starts = (sizes.cumsum(0) - sizes).view(num_cameras, -1)
-    return CameraFeatures(tokens.flatten(1, 2), shapes, starts, projection, image_size)
+    return CameraFeatures(tokens.flatten(1, 2), shapes, starts, projection, image_size, aggregate)
 
 
 def project_to_cameras(points: Tensor, projection: Tensor, image_size: Tensor) -> Tensor:
@@ -74,7 +81,7 @@ class DeformableAggregation(nn.Module):
         points = self.kps_generator(anchor, feature)
         locations = project_to_cameras(points, cameras.projection, cameras.image_size)
         weights = self._weights(feature + embed, cameras.projection)
-        samples = deformable_aggregation(cameras.tokens, cameras.shapes, cameras.starts, locations, weights)
+        samples = cameras.aggregate(cameras.tokens, cameras.shapes, cameras.starts, locations, weights)
         return torch.cat((self.output_proj(samples), feature), dim=-1)
 
     def _weights(self, positioned: Tensor, projection: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from distilldrive_ros.models.backbones.resnet import build_resnet
-from distilldrive_ros.models.distilldrive.aggregation import pack_features
+from distilldrive_ros.models.distilldrive.aggregation import Aggregation, pack_features
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.detection_head import DetectionHead
 from distilldrive_ros.models.distilldrive.ego_motion import frame_step, refinement_interval
@@ -18,6 +18,7 @@ from distilldrive_ros.models.distilldrive.neck import FeaturePyramid
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.distilldrive.training_only import DepthBranch
+from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
 
 _DEPTH_LEVELS = 3
 
@@ -68,9 +69,7 @@ class StudentNetwork(nn.Module):
 
     def extract_features(self, images: Tensor) -> tuple[Tensor, ...]:
         """images [B, C, 3, H, W] -> pyramid levels [B, C, D, H / s, W / s], strides s = 4, 8, 16, 32."""
-        expected = (self.config.num_cameras, 3, self.config.image_height, self.config.image_width)
-        if tuple(images.shape[1:]) != expected:
-            raise ValueError(f"images are {tuple(images.shape)}, expected (batch, {', '.join(map(str, expected))})")
+        check_images(images, self.config)
         levels = self.img_neck(self.img_backbone(images.flatten(0, 1)))
         return tuple(level.unflatten(0, images.shape[:2]) for level in levels)
 
@@ -81,8 +80,12 @@ class StudentNetwork(nn.Module):
         inputs: StudentInputs,
         generator: torch.Generator | None = None,
         epsilon: Tensor | None = None,
+        aggregate: Aggregation = deformable_aggregation,
     ) -> tuple[StudentState, StudentOutputs]:
-        """The part of `forward` after the pyramid; `levels` as `extract_features` returns them."""
+        """The part of `forward` after the pyramid; `levels` as `extract_features` returns them.
+
+        `aggregate`: implementation of the deformable aggregation.
+        """
         batch, device = levels[0].shape[0], levels[0].device
         if state is not None and state.batch_size != batch:
             raise ValueError(f"state holds {state.batch_size} streams, inputs {batch}; start from state None")
@@ -92,7 +95,7 @@ class StudentNetwork(nn.Module):
         step = None if state is None else frame_step(state, inputs, self.config.max_time_gap)
         recent = None if step is None else step.recent
         interval = refinement_interval(step, batch, self.config.default_time_interval, device)
-        cameras = pack_features(levels, inputs.projection, inputs.image_size)
+        cameras = pack_features(levels, inputs.projection, inputs.image_size, aggregate)
 
         heads = self.head
         detection = heads.det_head(cameras, state.detection if state else None, step, interval)
@@ -113,3 +116,10 @@ class StudentNetwork(nn.Module):
             inputs.timestamp, inputs.world_from_lidar, detection.memory, identity, polylines.memory, queue
         )
         return new_state, StudentOutputs(detection.outputs, ids, polylines.outputs, motion)
+
+
+def check_images(images: Tensor, config: DistillDriveConfig) -> None:
+    """Raises ValueError unless images are [B, C, 3, H, W] of the configuration."""
+    expected = (config.num_cameras, 3, config.image_height, config.image_width)
+    if images.dim() != 5 or tuple(images.shape[1:]) != expected:
+        raise ValueError(f"images are {tuple(images.shape)}, expected (batch, {', '.join(map(str, expected))})")

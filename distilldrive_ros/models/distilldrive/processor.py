@@ -18,12 +18,13 @@ from distilldrive_ros.models.distilldrive.adapter import (
 )
 from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
+from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.stage_clock import StageClock
-from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
+from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 
@@ -36,9 +37,11 @@ class DistillDriveModel:
         device: str = "cpu",
         report: CheckpointReport | None = None,
         settings: DecodeSettings | None = None,
+        options: EngineOptions | None = None,
     ) -> None:
         self._device = torch.device(device)
         self._network = network.eval().to(self._device)
+        self._engine = StudentEngine(self._network, options)
         self._report = report
         self._settings = settings or DecodeSettings()
         workers = min(len(network.config.cameras), os.cpu_count() or 1)
@@ -46,7 +49,7 @@ class DistillDriveModel:
 
     @property
     def network(self) -> StudentNetwork:
-        """The torch module, in evaluation mode on `device`."""
+        """The torch module, in evaluation mode on `device`; the engine holds a copy of its image network."""
         return self._network
 
     @property
@@ -93,14 +96,31 @@ class DistillDriveModel:
         return prepare_inputs(frame, self.config, self._executor)
 
     def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
-        """One inference. Raises ModelOutputError when outputs or the new state are not finite."""
+        """One inference.
+
+        Raises:
+            ModelOutputError: outputs or the new state are not finite.
+            DeviceMemoryError: the GPU has no memory left; what the step had taken is given back.
+        """
+        try:
+            return self._step(state, prepared)
+        except torch.OutOfMemoryError as error:
+            out_of_memory = str(error).splitlines()[0]
+        # Outside the handler: the exception holds the step's frames, and with them their tensors.
+        torch.cuda.empty_cache()
+        raise DeviceMemoryError(
+            f"{self.model_id} found no memory on {self.device} ({out_of_memory}); close other programs that use the "
+            f"GPU, choose a smaller model, or device cpu"
+        )
+
+    def _step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         clock = StageClock(self._device)
         with torch.inference_mode():
             inputs = prepared.inputs.to(self._device)
             clock.lap("transfer")
-            levels = self._network.extract_features(inputs.images)
+            levels = self._engine.extract_features(inputs.images)
             clock.lap("backbone")
-            new_state, outputs = self._network.decode_features(state, levels, inputs)
+            new_state, outputs = self._engine.decode_features(state, levels, inputs)
             clock.lap("heads")
             if not (outputs.is_finite() and new_state.is_finite()):
                 raise ModelOutputError(
@@ -121,6 +141,7 @@ def build_student(
     device: str = "auto",
     seed: int = 0,
     settings: DecodeSettings | None = None,
+    options: EngineOptions | None = None,
 ) -> DistillDriveModel:
     """Student of a preset ready to run, with the weights of a file, or untrained ones drawn from `seed`.
 
@@ -132,10 +153,10 @@ def build_student(
     resolved = resolve_device(device)
     if weights is None:
         generator = torch.Generator().manual_seed(seed)
-        return DistillDriveModel(untrained_network(config, generator), resolved, None, settings)
+        return DistillDriveModel(untrained_network(config, generator), resolved, None, settings, options)
     network = StudentNetwork(config)
     report = load_checkpoint(network, weights)
-    return DistillDriveModel(network, resolved, report, settings)
+    return DistillDriveModel(network, resolved, report, settings, options)
 
 
 def resolve_device(name: str) -> str:

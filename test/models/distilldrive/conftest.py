@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from distilldrive_ros.models.distilldrive.config import student, student_tiny
+from distilldrive_ros.models.distilldrive.engine import PLAIN, EngineOptions, StudentEngine
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
@@ -100,19 +101,23 @@ def reference_state(golden_dir: Path) -> StudentState:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["engine", "plain"])
 def golden_run(
-    reference_network: StudentNetwork, golden_inputs: InputsFactory, reference_state: StudentState
+    request: pytest.FixtureRequest,
+    reference_network: StudentNetwork,
+    golden_inputs: InputsFactory,
+    reference_state: StudentState,
 ) -> GoldenRun:
-    """The only full-size passes of the suite."""
+    """The only full-size passes of the suite: with all optimisations, and without any."""
+    engine = StudentEngine(reference_network, PLAIN if request.param == "plain" else EngineOptions())
     with torch.inference_mode():
         inputs = golden_inputs(0)
-        levels = reference_network.extract_features(inputs.images)
-        state, outputs = reference_network.decode_features(None, levels, inputs)
+        levels = engine.extract_features(inputs.images)
+        state, outputs = engine.decode_features(None, levels, inputs)
         following = golden_inputs(1)
-        next_levels = reference_network.extract_features(following.images)
-        from_reference = reference_network.decode_features(reference_state, next_levels, following)
-        as_stream = reference_network.decode_features(state, next_levels, following)
+        next_levels = engine.extract_features(following.images)
+        from_reference = engine.decode_features(reference_state, next_levels, following)
+        as_stream = engine.decode_features(state, next_levels, following)
     return GoldenRun(levels, inputs, state, outputs, next_levels, from_reference, as_stream)
 
 

@@ -31,7 +31,7 @@ from distilldrive_ros.models.distilldrive.rescoring import RescoreMode
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.scene.candidates import ScoreType
 from distilldrive_ros.scene.command import Command
-from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError, SensorDataError
+from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError, ModelOutputError, SensorDataError
 from distilldrive_ros.scene.sensor_frame import (
     CameraFrame,
     CameraStatus,
@@ -319,11 +319,29 @@ def test_non_finite_network_is_reported(make_frame: FrameFactory) -> None:
     """A NaN must not get into the history."""
     model = build_student("student_tiny", device="cpu")
     with torch.no_grad():
-        model.network.img_neck.fpn_convs[0].conv.bias[0] = torch.nan  # type: ignore[index, union-attr]
+        model.network.head.det_head.fc_after.weight[0, 0] = torch.nan
     session = ModelSession(model)
     with pytest.raises(ModelOutputError, match="NaN or infinity"):
         session.run(make_frame(0))
     assert session.failed_frames == 1
+
+
+def test_no_memory_is_an_error_of_its_own_and_the_model_goes_on(
+    tiny_network: StudentNetwork, make_frame: FrameFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU to fill here, so the error that PyTorch raises then is raised in its place."""
+    model = DistillDriveModel(tiny_network)
+    prepared = model.prepare(make_frame())
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore words")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tiny_network, "decode_features", full)
+        with pytest.raises(DeviceMemoryError, match=r"no memory on cpu \(CUDA out of memory.*\); close other programs"):
+            model.step(None, prepared)
+    _, output = model.step(None, prepared)
+    assert np.isfinite(output.candidates.x).all()
 
 
 def test_settings_change_what_is_reported(tiny_network: StudentNetwork, make_frame: FrameFactory) -> None:

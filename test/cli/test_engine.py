@@ -1,0 +1,42 @@
+"""`distilldrive engine build`, on a machine with a compiler and on one without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from distilldrive_ros.cli.main import main
+from distilldrive_ros.models.ops.deformable_aggregation import build
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_folder", lambda: tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
+@pytest.mark.slow
+def test_build_says_where_the_library_lies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        build.find_toolchain("cpu")
+    except build.KernelBuildError as error:
+        pytest.skip(str(error))
+    assert main(["engine", "build"]) == 0
+    (library,) = tmp_path.glob("*.so")
+    assert f"cpu: {library} (" in capsys.readouterr().out
+
+
+def test_build_without_a_compiler_fails_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert main(["engine", "build"]) == 1
+    assert capsys.readouterr().out == "cpu: no C++ compiler found; plain PyTorch will be used\n"
+
+
+def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["engine"])
+    assert "ACTION" in capsys.readouterr().err

@@ -14,7 +14,7 @@ SUBJECTS = {
     "sync": "synchroniser: cost per message with six cameras, LiDAR and odometry",
     "convert": "nuScenes to bag: throughput against a plain copy of the same files",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
-    "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, and what the short cuts save",
+    "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, engine against plain",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",
 }
 

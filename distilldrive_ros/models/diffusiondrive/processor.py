@@ -32,7 +32,7 @@ from distilldrive_ros.models.distilldrive.processor import resolve_device
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
 from distilldrive_ros.models.stage_clock import StageClock
-from distilldrive_ros.scene.errors import ModelOutputError
+from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.scene.vector_map import VectorMap
 
@@ -48,6 +48,14 @@ class PlannerSettings:
     candidates: CandidateMode = CandidateMode.DETERMINISTIC
     min_object_score: float = 0.5
     seed: int = 0
+
+
+def planner_settings(sampling: str, candidates: str, seed: int) -> PlannerSettings:
+    """Settings from the names of their modes. Raises ConfigurationError for an unknown one."""
+    for name, value, known in (("sampling", sampling, SamplingMode), ("candidates", candidates, CandidateMode)):
+        if value not in [mode.value for mode in known]:
+            raise ConfigurationError(f"{name} {value!r} is unknown; use {' or '.join(mode.value for mode in known)}")
+    return PlannerSettings(SamplingMode(sampling), CandidateMode(candidates), seed=seed)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ SUBJECTS = {
     "open_loop": "open-loop planning metrics of 6,019 key frames: time and memory",
     "aggregation": "deformable aggregation at full size: compiled op against plain torch",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
-    "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, and what the short cuts save",
+    "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, engine against plain",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",
 }
 

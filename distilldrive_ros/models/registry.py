@@ -16,13 +16,16 @@ from distilldrive_ros.scene.errors import ConfigurationError
 class ModelRequest:
     """`weights`: checkpoint or None for untrained weights drawn from `seed`. `device`: auto, cpu, cuda or cuda:N.
 
-    `partial_weights`: take a checkpoint that leaves modules untrained, where a model knows what that means.
+    Of the diffusion models: `partial_weights` takes a checkpoint that leaves modules untrained; `sampling` is
+    compatible or proper, `candidates` deterministic or random (see their `schedule` and `noise`).
     """
 
     weights: Path | None = None
     device: str = "auto"
     seed: int = 0
     partial_weights: bool = False
+    sampling: str = "compatible"
+    candidates: str = "deterministic"
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,12 @@ def _student(preset: str) -> Callable[[ModelRequest], DrivingModel]:
 def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
     def build(request: ModelRequest) -> DrivingModel:
         _before_torch()
-        from distilldrive_ros.models.diffusiondrive.processor import build_diffusiondrive
+        from distilldrive_ros.models.diffusiondrive.processor import build_diffusiondrive, planner_settings
 
-        return build_diffusiondrive(preset, request.weights, request.device, request.seed, request.partial_weights)
+        settings = planner_settings(request.sampling, request.candidates, request.seed)
+        return build_diffusiondrive(
+            preset, request.weights, request.device, request.seed, request.partial_weights, settings
+        )
 
     return build
 

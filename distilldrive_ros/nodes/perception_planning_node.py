@@ -113,6 +113,8 @@ class PerceptionPlanningNode(LifecycleNode):
             device=settings.device,
             seed=settings.seed,
             partial_weights=settings.partial_weights,
+            sampling=settings.diffusion_sampling,
+            candidates=settings.diffusion_candidates,
         )
         start = time.perf_counter()
         try:

@@ -8,9 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distilldrive_ros.models.backbones.resnet import build_resnet
+from distilldrive_ros.models.backbones.folded import FoldedResNet
+from distilldrive_ros.models.backbones.resnet import ResNet, build_resnet
 from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
 from distilldrive_ros.models.diffusiondrive.execution import Execution
+
+Trunk = ResNet | FoldedResNet
 
 
 class FusionAttention(nn.Module):
@@ -105,13 +108,20 @@ class TransfuserBackbone(nn.Module):
         self.c5_conv = nn.Conv2d(channels[-1], width, 1)
         self._bev_grid = config.bev_grid
 
-    def forward(self, camera: Tensor, lidar: Tensor, execution: Execution) -> BackboneOutputs:
-        """camera [B, 3, H, W] in 0..1, lidar [B, 1, L, L] in 0..1 -> bird's-eye features."""
-        image, points = _stem(self.image_encoder, camera), _stem(self.lidar_encoder, lidar)
+    def forward(
+        self, camera: Tensor, lidar: Tensor, execution: Execution, trunks: tuple[Trunk, Trunk] | None = None
+    ) -> BackboneOutputs:
+        """camera [B, 3, H, W] in 0..1, lidar [B, 1, L, L] in 0..1 -> bird's-eye features.
+
+        `trunks`: stand-ins for the image and the LiDAR trunk that give the same, faster.
+        """
+        image_trunk, lidar_trunk = trunks or (self.image_encoder, self.lidar_encoder)
+        image, points = _stem(image_trunk, camera), _stem(lidar_trunk, lidar)
         stages = []
-        for index in range(len(self.transformers)):
-            name = f"layer{index + 1}"
-            image, points = getattr(self.image_encoder, name)(image), getattr(self.lidar_encoder, name)(points)
+        for index, (image_stage, lidar_stage) in enumerate(
+            zip(_stages(image_trunk), _stages(lidar_trunk), strict=True)
+        ):
+            image, points = image_stage(image), lidar_stage(points)
             last = index + 1 == len(self.transformers)
             stage = self._fuse(index, image, points, with_image=not last or execution is Execution.PLAIN)
             stages.append(stage)
@@ -134,9 +144,17 @@ class TransfuserBackbone(nn.Module):
         return F.relu(self.up_conv4(_resized(p4, (self._bev_grid, self._bev_grid))))
 
 
-def _stem(trunk: nn.Module, x: Tensor) -> Tensor:
-    y: Tensor = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(x))))  # type: ignore[operator]
+def _stem(trunk: Trunk, x: Tensor) -> Tensor:
+    """First convolution and pooling."""
+    first = trunk.stem(x).relu_() if isinstance(trunk, FoldedResNet) else trunk.relu(trunk.bn1(trunk.conv1(x)))
+    y: Tensor = trunk.maxpool(first)
     return y
+
+
+def _stages(trunk: Trunk) -> tuple[nn.Module, ...]:
+    if isinstance(trunk, FoldedResNet):
+        return tuple(trunk.stages)
+    return trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4
 
 
 def _resized(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, TransfuserBackbone
+from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, TransfuserBackbone, Trunk
 from distilldrive_ros.models.diffusiondrive.config import NUM_BEV_CLASSES, STATUS_SIZE, DiffusionDriveConfig
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise
@@ -85,6 +85,11 @@ class DiffusionDriveNetwork(nn.Module):
         self.bev_proj = nn.Sequential(nn.Linear(width + channels, width), nn.ReLU(), nn.LayerNorm(width))
 
     @property
+    def backbone(self) -> TransfuserBackbone:
+        """The part that looks."""
+        return self._backbone
+
+    @property
     def trajectory_head(self) -> TrajectoryHead:
         """The part that plans."""
         return self._trajectory_head
@@ -101,8 +106,8 @@ class DiffusionDriveNetwork(nn.Module):
         scene = self.encode_scene(features, inputs.status)
         return self.decode(features, scene, noise, sampling)
 
-    def extract_features(self, inputs: DiffusionInputs) -> BackboneOutputs:
-        """Sensor tensors -> bird's-eye features."""
+    def extract_features(self, inputs: DiffusionInputs, trunks: tuple[Trunk, Trunk] | None = None) -> BackboneOutputs:
+        """Sensor tensors -> bird's-eye features. `trunks`: see `TransfuserBackbone.forward`."""
         c = self.config
         expected = {"camera": (3, c.image_height, c.image_width), "lidar": (1, c.lidar_cells, c.lidar_cells),
                     "status": (STATUS_SIZE,)}  # fmt: skip
@@ -110,7 +115,7 @@ class DiffusionDriveNetwork(nn.Module):
             actual = tuple(getattr(inputs, name).shape)
             if actual[1:] != shape:
                 raise ValueError(f"{name} is {actual}, expected (batch, {', '.join(map(str, shape))})")
-        features: BackboneOutputs = self._backbone(inputs.camera, inputs.lidar, self.execution)
+        features: BackboneOutputs = self._backbone(inputs.camera, inputs.lidar, self.execution, trunks)
         return features
 
     def encode_scene(self, features: BackboneOutputs, status: Tensor) -> SceneFeatures:

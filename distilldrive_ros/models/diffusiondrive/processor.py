@@ -23,7 +23,7 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
 from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
 from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig, preset
-from distilldrive_ros.models.diffusiondrive.execution import Execution
+from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
 from distilldrive_ros.models.diffusiondrive.noise import CandidateMode, PlannerNoise, fixed_noise, random_noise
@@ -32,7 +32,7 @@ from distilldrive_ros.models.distilldrive.processor import resolve_device
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
 from distilldrive_ros.models.stage_clock import StageClock
-from distilldrive_ros.scene.errors import ModelOutputError
+from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.scene.vector_map import VectorMap
 
@@ -48,6 +48,14 @@ class PlannerSettings:
     candidates: CandidateMode = CandidateMode.DETERMINISTIC
     min_object_score: float = 0.5
     seed: int = 0
+
+
+def planner_settings(sampling: str, candidates: str, seed: int) -> PlannerSettings:
+    """Settings from the names of their modes. Raises ConfigurationError for an unknown one."""
+    for name, value, known in (("sampling", sampling, SamplingMode), ("candidates", candidates, CandidateMode)):
+        if value not in [mode.value for mode in known]:
+            raise ConfigurationError(f"{name} {value!r} is unknown; use {' or '.join(mode.value for mode in known)}")
+    return PlannerSettings(SamplingMode(sampling), CandidateMode(candidates), seed=seed)
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class DiffusionDriveModel:
     ) -> None:
         self._device = torch.device(device)
         self._network = network.eval().to(self._device)
-        self._network.execution = Execution.SPARSE if self._device.type == "cpu" else Execution.DENSE
+        self._engine = DiffusionEngine(self._network)
         self._report = report
         self._settings = settings or PlannerSettings()
         self._fixed = fixed_noise(network.config).to(self._device)
@@ -80,7 +88,7 @@ class DiffusionDriveModel:
 
     @property
     def network(self) -> DiffusionDriveNetwork:
-        """The torch module, in evaluation mode on `device`."""
+        """The torch module, in evaluation mode on `device`; the engine holds folded copies of its trunks."""
         return self._network
 
     @property
@@ -131,7 +139,7 @@ class DiffusionDriveModel:
             inputs = DiffusionInputs(prepared.camera, prepared.lidar, status).to(self._device)
             noise = self._noise(state.count)
             clock.lap("transfer")
-            features = self._network.extract_features(inputs)
+            features = self._engine.extract_features(inputs)
             clock.lap("backbone")
             scene = self._network.encode_scene(features, inputs.status)
             outputs = self._network.decode(features, scene, noise, self._settings.sampling)

@@ -17,6 +17,16 @@ class PerceptionPlanningConfiguration:
     partial_weights: bool = parameter(
         False, "take a DiffusionDrive checkpoint of another training stage; what it lacks stays untrained"
     )
+    diffusion_sampling: str = parameter(
+        "compatible",
+        "DiffusionDrive: denoise as released, or by the schedule that was meant; taken at the next configure",
+        choices=("compatible", "proper"),
+    )
+    diffusion_candidates: str = parameter(
+        "deterministic",
+        "DiffusionDrive: one fixed set of noise, or new noise for every set as released; taken at the next configure",
+        choices=("deterministic", "random"),
+    )
     device: str = parameter("auto", "auto (a GPU where there is one), cpu, cuda or cuda:N; taken at the next configure")
     seed: int = parameter(0, "seed of untrained weights, taken at the next configure", low=0, high=2**31 - 1)
     threads: int = parameter(

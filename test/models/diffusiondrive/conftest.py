@@ -22,6 +22,7 @@ from distilldrive_ros.models.diffusiondrive.config import (
     diffusiondrive_tiny,
     diffusiondrive_v1,
 )
+from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
@@ -119,11 +120,11 @@ def golden_run(
     reference_network: Callable[[str], DiffusionDriveNetwork],
     golden_inputs: Callable[[str], DiffusionInputs],
     golden_dir: Path,
-) -> Callable[[str, str, Execution], GoldenRun]:
-    """Run a variant on a batch, one after the other; the last few runs are kept."""
-    kept: dict[tuple[str, str, Execution], GoldenRun] = {}
+) -> Callable[[str, str, Execution | None], GoldenRun]:
+    """Run a variant on a batch; runs are kept. Execution None is the engine."""
+    kept: dict[tuple[str, str, Execution | None], GoldenRun] = {}
 
-    def run(variant: str, batch: str, execution: Execution) -> GoldenRun:
+    def run(variant: str, batch: str, execution: Execution | None) -> GoldenRun:
         key = (variant, batch, execution)
         if key not in kept:
             kept[key] = _golden_run(reference_network(variant), golden_inputs(batch), golden_dir, *key)
@@ -138,10 +139,12 @@ def _golden_run(
     golden_dir: Path,
     variant: str,
     batch: str,
-    execution: Execution,
+    execution: Execution | None,
 ) -> GoldenRun:
     recorded = batch_of(golden_dir / f"{variant}.npz", batch)
-    network.execution = execution
+    engine = DiffusionEngine(network) if execution is None else None
+    if execution is not None:
+        network.execution = execution
     modules: dict[str, list[Tensor]] = {}
     head = network.trajectory_head
     for name in ("plan_anchor_encoder", "time_mlp", "plan_anchor_scorer_encoder"):
@@ -150,7 +153,7 @@ def _golden_run(
     factors = torch.from_numpy(recorded["aug_factor"]) if "aug_factor" in recorded else torch.ones(0)
     noise = PlannerNoise(torch.from_numpy(recorded["noise"]), factors)
     with torch.inference_mode():
-        features = network.extract_features(inputs)
+        features = engine.extract_features(inputs) if engine else network.extract_features(inputs)
         scene = network.encode_scene(features, inputs.status)
         outputs = network.decode(features, scene, noise, SamplingMode.COMPATIBLE)
     encoder = batch_of(golden_dir / "encoder.npz", batch)

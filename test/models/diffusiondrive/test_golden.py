@@ -21,7 +21,8 @@ from .conftest import GoldenRun
 # The first test of a run does the full-size passes for the others.
 pytestmark = pytest.mark.timeout(600)
 
-Runs = Callable[[str, str, Execution], GoldenRun]
+Run = tuple[str, str, Execution | None]
+Runs = Callable[[str, str, Execution | None], GoldenRun]
 
 ENCODER_TOLERANCE = {
     "img0_in": 1e-5, "lid0_in": 5e-6, "img0": 1e-5, "lid0": 1e-5, "img1_in": 2e-5, "lid1_in": 2e-5, "img1": 2e-5,
@@ -49,16 +50,16 @@ def thinned(x: Tensor, rows: int, columns: int) -> Tensor:
     return x[:, :: x.shape[1] // 16, :: x.shape[2] // rows, :: x.shape[3] // columns]
 
 
-# Between them these runs cover both batches, all three variants and all three ways of computing.
-RUNS = [
+# Between them these runs cover both batches, all three variants, all ways of computing, and the engine (None).
+RUNS: list[Run] = [
     ("v1", "b2", Execution.SPARSE), ("v1", "b1", Execution.PLAIN),
     ("rl", "b2", Execution.SPARSE), ("rl", "b1", Execution.DENSE),
-    ("sel", "b1", Execution.PLAIN), ("sel", "b2", Execution.SPARSE), ("sel", "b1", Execution.SPARSE),
+    ("sel", "b1", Execution.PLAIN), ("sel", "b2", Execution.SPARSE), ("sel", "b1", None),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("run", [RUNS[4], RUNS[5]], ids=str)
-def test_encoder(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
+@pytest.mark.parametrize("run", RUNS[4:], ids=str)
+def test_encoder(golden_run: Runs, run: tuple[str, str, Execution | None]) -> None:
     got = golden_run(*run)
     ours: dict[str, Tensor] = {
         "bev_up": got.bev_up[:, :, ::4, ::4],
@@ -82,7 +83,7 @@ def test_encoder(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS, ids=str)
-def test_policy(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
+def test_policy(golden_run: Runs, run: tuple[str, str, Execution | None]) -> None:
     got, variant = golden_run(*run), run[0]
     policy, recorded = got.outputs.plan.policy, got.recorded
     thin, yaw = {"v1": (1, 1e-4), "rl": (10, 1e-4), "sel": (10, 2e-4)}[variant]
@@ -101,7 +102,7 @@ def test_policy(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
 
 
 @pytest.mark.parametrize("run", RUNS[:2], ids=str)
-def test_imitation_decision(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
+def test_imitation_decision(golden_run: Runs, run: tuple[str, str, Execution | None]) -> None:
     got = golden_run(*run)
     plan = got.outputs.plan
     best = plan.scores.argmax(dim=1)
@@ -111,13 +112,13 @@ def test_imitation_decision(golden_run: Runs, run: tuple[str, str, Execution]) -
 
 
 @pytest.mark.parametrize("run", RUNS[2:4], ids=str)
-def test_policy_candidates(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
+def test_policy_candidates(golden_run: Runs, run: tuple[str, str, Execution | None]) -> None:
     got = golden_run(*run)
     poses_close(got.outputs.plan.candidates, got.recorded["candidates"], 2e-4, 1e-4)
 
 
 @pytest.mark.parametrize("run", RUNS[4:], ids=str)
-def test_selector(golden_run: Runs, run: tuple[str, str, Execution]) -> None:
+def test_selector(golden_run: Runs, run: tuple[str, str, Execution | None]) -> None:
     got = golden_run(*run)
     plan, recorded = got.outputs.plan, got.recorded
     selector = plan.selector

@@ -288,5 +288,20 @@ def test_partial_weights_only_on_request(tmp_path: Path) -> None:
         load_model("student_tiny", ModelRequest(partial_weights=True))
 
 
+def test_modes_are_chosen_by_name(frames: list[SensorFrame]) -> None:
+    """Each combination gives other candidates; a wrong name is refused."""
+    plans = {}
+    for sampling in ("compatible", "proper"):
+        for candidates in ("deterministic", "random"):
+            request = ModelRequest(device="cpu", sampling=sampling, candidates=candidates)
+            model = load_model("diffusiondrive_tiny", request)
+            _, output = model.step(model.initial_state(), model.prepare(frames[0]))
+            plans[sampling, candidates] = output.candidates.x.tobytes()
+    assert len(set(plans.values())) == 4
+    for wrong in ({"sampling": "exact"}, {"candidates": "some"}):
+        with pytest.raises(ConfigurationError, match=r"is unknown; use (compatible|random) or"):
+            load_model("diffusiondrive_tiny", ModelRequest(device="cpu", **wrong))  # type: ignore[arg-type]
+
+
 def test_camera_frames_are_found_by_name(frames: list[SensorFrame]) -> None:
     assert all(isinstance(frames[0].camera(name), CameraFrame) for name in NUSCENES_CAMERAS)

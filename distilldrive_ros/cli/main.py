@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "make a scene, drive it through the whole graph, leave a report",
     "launch": "start the graph of nodes where ros2 launch is absent",
     "convert": "nuScenes-schema data to rosbag2 MCAP, one bag per scene",
+    "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
     "bench": "measure this machine, write a table and JSON",
     "doctor": "what is installed, what is missing, what to do",
 }

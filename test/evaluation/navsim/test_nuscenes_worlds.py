@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from distilldrive_ros.bench.scratch_dataset import make_scratch_dataset
+from distilldrive_ros.cli.main import main
 from distilldrive_ros.datasets.map_expansion import Lane
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.evaluation.navsim.closed_loop import (
@@ -111,6 +112,7 @@ def test_real_scene_is_driven_well_by_its_driver(real: SceneWorlds) -> None:
     assert means["score"] > 0.7
 
 
+@pytest.mark.slow
 def test_planners_in_closed_loop_on_a_real_scene(real: SceneWorlds) -> None:
     """Straight on leaves the road in a turn; the reference planner follows the route."""
     straight = mean_scores(score_rollout(real, drive(real, PLANNERS["constant_velocity"], reactive=False)))
@@ -185,3 +187,15 @@ def test_route_follows_successors_and_lane_changes() -> None:
     with pytest.raises(ScoringError, match="no lane"):
         find_route(lanes, straight + [0.0, 300.0, 0.0])
     assert find_route(lanes, straight[:1]).lanes >= {"a"}
+
+
+def test_command_line(made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "navsim.json"
+    root = ["navsim", "--dataroot", str(made_up.dataroot), "--version", made_up.version]
+    assert main([*root, "--planner", "ctra", "--agents", "log", "--json", str(out)]) == 0
+    content = json.loads(out.read_text())
+    assert [(row["planner"], row["windows"]) for row in content["total"]] == [("recorded", 4), ("ctra", 4)]
+    printed = capsys.readouterr().out
+    assert "PDMS" in printed and f"{100 * content['total'][1]['PDMS']:.1f}" in printed
+    assert main([*root, "--scene", "no such scene"]) != 0
+    assert "no such scene" in capsys.readouterr().err

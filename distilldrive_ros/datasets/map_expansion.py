@@ -127,6 +127,13 @@ class MapExpansion:
         return self._reading("carpark_area", lambda: self._layer_polygons("carpark_area"))
 
     @cached_property
+    def intersections(self) -> Layer:
+        """Road segments that are intersections, as polygons."""
+        return self._reading(
+            "road_segment", lambda: self._layer_polygons("road_segment", lambda r: bool(r.get("is_intersection")))
+        )
+
+    @cached_property
     def lanes(self) -> tuple[Lane, ...]:
         """Lanes, then lane connectors, of those that have a centre line.
 
@@ -143,9 +150,11 @@ class MapExpansion:
                 lines.setdefault(min(points, points[::-1]), shapely.LineString(points))
         return list(lines.values())
 
-    def _layer_polygons(self, layer: str) -> list[BaseGeometry]:
+    def _layer_polygons(
+        self, layer: str, wanted: Callable[[dict[str, Any]], bool] = lambda record: True
+    ) -> list[BaseGeometry]:
         found = []
-        for record in self._json.get(layer, []):
+        for record in filter(wanted, self._json.get(layer, [])):
             tokens = record["polygon_tokens"] if "polygon_tokens" in record else [record["polygon_token"]]
             found += [p for p in (self._polygon(t) for t in tokens) if not p.is_empty]
         return found

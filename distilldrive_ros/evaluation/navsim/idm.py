@@ -40,9 +40,9 @@ class IdmParameters:
 
 @dataclass(frozen=True)
 class Corridor:
-    """Where N objects lie on a path: rear end (N,) and middle (N,) along it in m, speed along it (N,) in m/s.
+    """The N objects whose bodies reach into a corridor around a path.
 
-    Only those whose body reaches into the corridor; NaN for the others.
+    Rear end (N,) and middle (N,) along it in m, speed along it (N,) in m/s.
     """
 
     rear: Array
@@ -61,20 +61,18 @@ class Corridor:
             return np.full(at.shape, NO_LEAD_M), np.zeros(at.shape)
         nearest = gap.argmin(axis=-1)
         found = np.take_along_axis(gap, nearest[..., None], axis=-1)[..., 0]
-        speed = np.where(found < NO_LEAD_M, np.nan_to_num(self.speed)[nearest], 0.0)
+        speed = np.where(found < NO_LEAD_M, self.speed[nearest], 0.0)
         return np.minimum(found, NO_LEAD_M), speed
 
 
 def corridor(path: Path, width: float, corners: Array, velocities: Array) -> Corridor:
     """Objects with corners (N, 4, 2) and velocities (N, 2) in a corridor of that width around a path."""
-    if not len(corners):
-        return Corridor(*(np.zeros(0) for _ in range(3)))
-    along, left = path.locate(corners)
+    centers = corners.mean(axis=1)
+    radii = np.linalg.norm(corners - centers[:, None], axis=-1).max(axis=1)
+    rows = np.flatnonzero(path.near(centers, radii + width / 2))
+    along, left = path.locate(corners[rows])
     inside = (left.min(axis=1) <= width / 2) & (left.max(axis=1) >= -width / 2)
+    rows, along = rows[inside], along[inside]
     heading = path.poses(along.mean(axis=1))[:, 2]
-    speed = np.cos(heading) * velocities[:, 0] + np.sin(heading) * velocities[:, 1]
-    return Corridor(
-        np.where(inside, along.min(axis=1), np.nan),
-        np.where(inside, along.mean(axis=1), np.nan),
-        np.where(inside, speed, np.nan),
-    )
+    speed = np.cos(heading) * velocities[rows, 0] + np.sin(heading) * velocities[rows, 1]
+    return Corridor(along.min(axis=1), along.mean(axis=1), speed)

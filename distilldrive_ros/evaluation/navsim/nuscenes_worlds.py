@@ -148,7 +148,7 @@ def map_polygons(expansion: MapExpansion, area: shapely.Polygon) -> tuple[MapPol
     for layer, found in (
         (MapLayer.DRIVABLE_AREA, expansion.drivable_areas.near(area)),
         (MapLayer.CARPARK_AREA, expansion.carparks.near(area)),
-        (MapLayer.INTERSECTION, _crossing_connectors(lanes)),
+        (MapLayer.INTERSECTION, expansion.intersections.near(area) or _crossing_connectors(lanes)),
     ):
         out += [MapPolygon(f"{layer.value} {number}", layer, g.intersection(area)) for number, g in enumerate(found)]
     return tuple(out)

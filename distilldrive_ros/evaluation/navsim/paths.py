@@ -34,6 +34,7 @@ class Path:
         # Heading of a point: mean of its two segments, so that headings do not jump.
         self._headings = np.concatenate([angles[:1], (angles[1:] + angles[:-1]) / 2, angles[-1:]])
         self._line = shapely.LineString(self.points)
+        shapely.prepare(self._line)
 
     @property
     def length(self) -> float:
@@ -57,6 +58,16 @@ class Path:
         foot = self.poses(along)
         dx, dy = p[..., 0] - foot[..., 0], p[..., 1] - foot[..., 1]
         return along, -np.sin(foot[..., 2]) * dx + np.cos(foot[..., 2]) * dy
+
+    def near(self, places: Array, reach: Array) -> NDArray[np.bool_]:
+        """Which places (N, 2) are within a reach (N,) of the path; much cheaper than `locate`."""
+        return np.asarray(shapely.dwithin(self._line, shapely.points(places), reach))
+
+    def part(self, start: float, end: float) -> Path:
+        """The path between two distances along it."""
+        inside = (self._along > start) & (self._along < end)
+        ends = self.poses(np.clip([start, end], 0.0, self.length))[:, :2]
+        return Path(np.concatenate([ends[:1], self.points[inside], ends[1:]]))
 
     def shifted(self, left: float) -> Path:
         """The path moved to the left by that many metres."""

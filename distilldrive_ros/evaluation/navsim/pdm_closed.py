@@ -41,6 +41,8 @@ LEAD_UPDATE_STEPS = 2
 # Decelerations of the proposals that stop, m/s^2.
 BRAKINGS = (2.0, 4.0)
 FORECAST_RADIUS_M = 100.0
+# The piece of the centre line that is planned on, from the ego on, m.
+PATH_BEHIND_M, PATH_AHEAD_M = 10.0, 120.0
 # How many of the nearest objects are looked at; the static kinds share the last entry.
 NEAREST: dict[ObjectKind | None, int] = {
     ObjectKind.VEHICLE: 50,
@@ -109,7 +111,9 @@ def forecast_objects(world: NavsimWorld, steps: int = TRACK_STATES_V1) -> Object
 
 def _proposals(world: NavsimWorld, speed_limit: float) -> Array:
     """Reference poses (21, 41, 3)."""
-    middle = Path(world.centerline)
+    whole = Path(world.centerline)
+    start = float(whole.locate([world.ego.x, world.ego.y])[0])
+    middle = whole.part(start - PATH_BEHIND_M, start + PATH_AHEAD_M)
     targets = speed_limit * np.array(TARGET_FRACTIONS)
     corners = object_corners(world.objects)
     out = []

@@ -60,10 +60,12 @@ def traffic_lights(corners: Array, lights: tuple[RedLight, ...]) -> Array:
     out = np.ones(len(corners))
     if not lights:
         return out
-    bodies = shapely.polygons(corners)
+    low, high = corners.min(axis=2), corners.max(axis=2)
     for light in lights:
         shapely.prepare(light.polygon)
-        steps = min(bodies.shape[1], len(light.red))
-        touched = shapely.intersects(bodies[:, :steps], light.polygon) & light.red[:steps]
-        out[touched.any(axis=1)] = 0.0
+        steps = min(corners.shape[1], len(light.red))
+        x0, y0, x1, y1 = light.polygon.bounds
+        near = (high >= [x0, y0]).all(axis=-1) & (low <= [x1, y1]).all(axis=-1)
+        row, step = np.nonzero(near[:, :steps] & light.red[:steps])
+        out[row[shapely.intersects(shapely.polygons(corners[row, step]), light.polygon)]] = 0.0
     return out

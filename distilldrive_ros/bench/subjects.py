@@ -14,7 +14,7 @@ SUBJECTS = {
     "sync": "synchroniser: cost per message with six cameras, LiDAR and odometry",
     "convert": "nuScenes to bag: throughput against a plain copy of the same files",
     "replay": "deterministic replay of a bag with a baseline model against real time",
-    "open_loop": "open-loop planning metrics of 6,019 key frames: time and memory",
+    "open_loop": "open-loop metrics of 6,019 key frames: time and memory",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",
 }

@@ -15,11 +15,12 @@ from distilldrive_ros.bags.reader import BagReader, open_bag
 from distilldrive_ros.evaluation.bag_frames import FrameSettings
 from distilldrive_ros.evaluation.open_loop.calibration import Calibration, calibration
 from distilldrive_ros.evaluation.open_loop.drive import DriveTruth, planning_samples, read_drive_truth
+from distilldrive_ros.evaluation.open_loop.perception import PerceptionPairs, PerceptionResult, perception_metrics
 from distilldrive_ros.evaluation.open_loop.planning import STEPS, SampleScore, Unscored, score_sample
 from distilldrive_ros.evaluation.open_loop.summary import OpenLoopSummary, horizon_values, summarise
 from distilldrive_ros.evaluation.replay import BagReplay, PlannerSettings
 from distilldrive_ros.evaluation.report.metrics import StageLatency, summary
-from distilldrive_ros.models.interface import DrivingModel
+from distilldrive_ros.models.interface import DrivingModel, ModelOutput
 from distilldrive_ros.scene.candidates import PlanCandidates
 from distilldrive_ros.scene.errors import BagError
 
@@ -51,6 +52,7 @@ class ModelEvaluation:
     device: str
     summary: OpenLoopSummary
     calibration: Calibration
+    perception: PerceptionResult
     latency: tuple[StageLatency, ...]
     worst: tuple[WorstCase, ...]
     failures: Mapping[str, int]
@@ -65,6 +67,7 @@ class ModelEvaluation:
             "device": self.device,
             "open_loop": self.summary.to_json(),
             "calibration": self.calibration.to_json(),
+            "perception": self.perception.to_json(),
             "latency_s": {
                 s.name: {"count": s.count, "p50": s.p50, "p95": s.p95, "p99": s.p99, "max": s.worst}
                 for s in self.latency
@@ -109,6 +112,7 @@ class _Gathered:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     worst: list[WorstCase] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    pairs: PerceptionPairs = field(default_factory=PerceptionPairs)
     blind: int = 0
 
 
@@ -181,12 +185,15 @@ def _replayed(
 ) -> _Gathered:
     out = _Gathered()
     plans: dict[int, PlanCandidates] = {}
+    truth = {f.truth.stamp_ns: f.truth for f in drive.frames}
     run = BagReplay(bag, model, frames, planner)
     for done in run:
-        if done.plan is None:
+        if done.plan is None or done.output is None:
             out.failures[done.failure] += 1
             continue
         plans[done.frame.stamp_ns] = done.plan
+        if (annotated := truth.get(done.frame.stamp_ns)) is not None:
+            _add_pair(out.pairs, annotated, done.output)
         for stage, seconds in {**done.seconds, "total": sum(done.seconds.values())}.items():
             out.seconds.setdefault(stage, []).append(seconds)
     out.blind = int(run.frames.without_sensors)
@@ -194,6 +201,14 @@ def _replayed(
     out.scores = [score_sample(sample) for sample in samples]
     out.worst = list(_worst_cases(drive, plans, out.scores))
     return out
+
+
+def _add_pair(pairs: PerceptionPairs, truth: KeyFrameTruth, output: ModelOutput) -> None:
+    pairs.objects.append((truth.objects, output.objects))
+    if truth.vector_map is None:
+        pairs.without_map += 1
+    else:
+        pairs.maps.append((truth.vector_map, output.vector_map))
 
 
 def _worst_cases(
@@ -217,6 +232,7 @@ def _add(total: _Gathered, part: _Gathered) -> None:
     total.missing += part.missing
     total.worst += part.worst
     total.failures += part.failures
+    total.pairs.add(part.pairs)
     total.blind += part.blind
     for stage, seconds in part.seconds.items():
         total.seconds.setdefault(stage, []).extend(seconds)
@@ -228,6 +244,8 @@ def _result(name: str, model: DrivingModel, got: _Gathered, seed: int) -> ModelE
         notes.append("the weights are untrained: these numbers mean nothing")
     if got.blind:
         notes.append(f"{got.blind} bags hold no sensor data; the model needs none and ran on odometry alone")
+    if got.pairs.without_map:
+        notes.append(f"{got.pairs.without_map} key frames have no map, so that theirs is not scored")
     if not got.scores:
         notes.append(f"no key frame can be scored: none has {STEPS} steps of truth and a plan")
     return ModelEvaluation(
@@ -237,6 +255,7 @@ def _result(name: str, model: DrivingModel, got: _Gathered, seed: int) -> ModelE
         device=model.device,
         summary=summarise(got.scores, got.missing, np.random.default_rng(seed), notes),
         calibration=calibration(got.scores),
+        perception=perception_metrics(got.pairs),
         latency=tuple(summary(stage, seconds) for stage, seconds in got.seconds.items()),
         worst=tuple(sorted(got.worst, key=lambda w: -w.l2_m)),
         failures=dict(got.failures),

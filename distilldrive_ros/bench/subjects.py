@@ -15,7 +15,7 @@ SUBJECTS = {
     "convert": "nuScenes to bag: throughput against a plain copy of the same files",
     "navsim": "NAVSIM simulator and scorers: 800 candidates of one scene",
     "replay": "deterministic replay of a bag with a baseline model against real time",
-    "open_loop": "open-loop planning metrics of 6,019 key frames: time and memory",
+    "open_loop": "open-loop metrics of 6,019 key frames: time and memory",
     "aggregation": "deformable aggregation at full size: compiled op against plain torch",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
     "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, engine against plain",

@@ -33,8 +33,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="made by `distilldrive convert`")
     parser.add_argument(
-        "--model", action="append", required=True, metavar="NAME[=FILE]",
+        "--model", action="append", default=[], metavar="NAME[=FILE]",
         help=f"one of {', '.join(MODELS)}, with its checkpoint; give it again to compare",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plans", action="append", default=[], metavar="NAME=BAG[,BAG...]",
+        help="recorded plans as one more column: of the recorder, or plans.mcap of `distilldrive replay`",
     )  # fmt: skip
     parser.add_argument("--all-sets", action="store_true", help="plan at every sweep, not only at key frames")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap over scenes (default: %(default)s)")
@@ -52,14 +56,18 @@ def run(args: argparse.Namespace) -> int:
     """
     limit_threads(args.threads)
     frames = frame_settings(args.rig, key_frames_only=not args.all_sets)
+    recorded = _recorded(args.plans)
     models = _models(args.model, args.device)
-    with tqdm(total=len(args.bags) * len(models), unit="replay", disable=not sys.stderr.isatty(), leave=False) as bar:
+    if not models and not recorded:
+        raise ConfigurationError(f"nothing to evaluate; give --model ({', '.join(MODELS)}) or --plans NAME=BAG")
+    total = len(args.bags) * (len(models) + len(recorded))
+    with tqdm(total=total, unit="replay", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def show(words: str) -> None:
             bar.set_description(words)
             bar.update()
 
-        result = evaluate(args.bags, models, frames, generator_seed=args.seed, progress=show)
+        result = evaluate(args.bags, models, frames, recorded=recorded, generator_seed=args.seed, progress=show)
     command = "distilldrive evaluate " + shlex.join(sys.argv[2:] or [str(b) for b in args.bags])
     facts = machine_facts()
     if args.json is not None:
@@ -70,6 +78,21 @@ def run(args: argparse.Namespace) -> int:
         write_whole(args.html, comparison_html(result, title, command, facts))
     _say(result)
     return EXIT_PARTIAL if result.left_out else 0
+
+
+def _recorded(words: list[str]) -> dict[str, list[Path]]:
+    """Bags of plans by column.
+
+    Raises:
+        ConfigurationError: no name, no bag, or a name given twice.
+    """
+    recorded: dict[str, list[Path]] = {}
+    for word in words:
+        name, _, paths = word.partition("=")
+        if not name or not paths or name in recorded or name in MODELS:
+            raise ConfigurationError(f"--plans {word}: must be NAME=BAG, each name once, and none that of a model")
+        recorded[name] = [Path(path) for path in paths.split(",")]
+    return recorded
 
 
 def _models(words: list[str], device: str) -> dict[str, DrivingModel]:

@@ -102,7 +102,7 @@ def read_recording(source: Path, plans: Path, max_shown: int = 60) -> Recording:
         BagError: a bag is missing or damaged, or they are not of the same drive.
     """
     with open_bag(source) as source_bag, open_bag(plans) as plans_bag:
-        results = _Results.read(plans_bag)
+        results = RecordedResults.read(plans_bag)
         stamps = _stamps(source_bag, SAMPLE_INFO) or _stamps(source_bag, LIDAR) or sorted(results.plans)
         if results.plans and not set(results.plans) & set(stamps):
             raise BagError(f"no plan of {plans} has a stamp of {source}; these are not of the same drive")
@@ -123,7 +123,9 @@ def _evenly(stamps: list[int], count: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Results:
+class RecordedResults:
+    """Everything in a bag of plans, by stamp; `health`: the last diagnostics by subject."""
+
     plans: dict[int, PlanCandidates]
     objects: dict[int, ObjectPredictions]
     maps: dict[int, VectorMap]
@@ -132,7 +134,8 @@ class _Results:
     health: dict[str, dict[str, str]]
 
     @classmethod
-    def read(cls, bag: BagReader) -> _Results:
+    def read(cls, bag: BagReader) -> RecordedResults:
+        """All results of a bag; topics that it lacks are empty."""
         return cls(
             _by_stamp(bag, PLANS_TOPIC, plan_of),
             _by_stamp(bag, OBJECTS_TOPIC, objects_of),
@@ -204,7 +207,7 @@ class _Drive:
             _by_stamp(bag, TRUTH_PATH, lambda m: m), _by_stamp(bag, MAP, vector_map_of),
         )  # fmt: skip
 
-    def frame(self, stamp: int, index: int, results: _Results) -> RecordedFrame:
+    def frame(self, stamp: int, index: int, results: RecordedResults) -> RecordedFrame:
         sample = self.samples.get(stamp)
         path = self.paths.get(stamp)
         times, points, _ = path_of(path) if path is not None else (np.zeros(0), np.zeros((0, 2)), None)

@@ -85,12 +85,45 @@ def test_scene_too_short_for_three_seconds_gives_no_number(tmp_path: Path, capsy
     assert model["open_loop"]["planning"]["uniad"]["l2_m"]["1s"]["mean"] is None
 
 
+def test_recorded_plans_score_as_the_replay_does(bag: Path, tmp_path: Path) -> None:
+    assert main(["replay", str(bag), "--model", "ctra", "--out", str(tmp_path)]) == 0
+    words = ["--model", "ctra", "--plans", f"recorded={tmp_path / 'plans.mcap'}", "--json", tmp_path / "e.json"]
+    assert evaluate(bag, *words) == 0
+    replayed, recorded = json.loads((tmp_path / "e.json").read_text())["models"]
+    assert recorded["name"] == "recorded" and recorded["model_id"] == "ctra@rule"
+    for name in ("key_frames", "scored", "unscored"):
+        assert recorded["open_loop"][name] == replayed["open_loop"][name]
+    for convention in ("stp3_vad", "uniad"):
+        one, other = (m["open_loop"]["planning"][convention]["l2_m"]["avg"] for m in (recorded, replayed))
+        assert one["mean"] == pytest.approx(other["mean"], abs=1e-9)
+
+
+def test_plans_of_another_drive_are_refused(
+    bag: Path, tmp_path: Path, shared_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shared_dir / "data" / "nuscenes-mini-tables"
+    real = tmp_path / "bags"
+    assert main(["convert", "--dataroot", str(root), "--scene", "scene-0061", "--out", str(real)]) == 0
+    assert main(["replay", str(bag), "--model", "ctra", "--out", str(tmp_path / "plans")]) == 0
+    plans = f"recorded={tmp_path / 'plans' / 'plans.mcap'}"
+    capsys.readouterr()
+    assert evaluate(real / "scene-0061", "--plans", plans) == 2
+    assert "scene-0061; these are not of the same drive" in capsys.readouterr().err
+    # Beside a bag that fits, the other is left out by name.
+    assert evaluate(bag, real / "scene-0061", "--plans", plans, "--json", tmp_path / "e.json") == 1
+    content = json.loads((tmp_path / "e.json").read_text())
+    assert content["scenes"] == ["scene-demo"] and len(content["left_out"]) == 1
+
+
 def test_mistakes_are_one_line(bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
         ([tmp_path / "nowhere", "--model", "ctra"], "no bag can be evaluated: there is no bag at"),
         ([bag, "--model", "warp"], "model 'warp' is unknown"),
         ([bag, "--model", "ctra", "--model", "ctra"], "names the same model twice"),
         ([bag, "--model", "ctra=x.pth"], "takes no weights"),
+        ([bag], "nothing to evaluate; give --model"),
+        ([bag, "--plans", "plans.mcap"], "must be NAME=BAG"),
+        ([bag, "--plans", f"x={bag}"], "holds no plans"),
     ):
         assert evaluate(*words) == 2
         err = capsys.readouterr().err

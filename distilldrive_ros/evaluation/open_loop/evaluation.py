@@ -11,17 +11,22 @@ from typing import Any
 import numpy as np
 
 from distilldrive_ros.bags.ground_truth import KeyFrameTruth
+from distilldrive_ros.bags.plan_messages import PLANS_TOPIC
 from distilldrive_ros.bags.reader import BagReader, open_bag
 from distilldrive_ros.evaluation.bag_frames import FrameSettings
 from distilldrive_ros.evaluation.open_loop.calibration import Calibration, calibration
 from distilldrive_ros.evaluation.open_loop.drive import DriveTruth, planning_samples, read_drive_truth
+from distilldrive_ros.evaluation.open_loop.perception import PerceptionPairs, PerceptionResult, perception_metrics
 from distilldrive_ros.evaluation.open_loop.planning import STEPS, SampleScore, Unscored, score_sample
 from distilldrive_ros.evaluation.open_loop.summary import OpenLoopSummary, horizon_values, summarise
+from distilldrive_ros.evaluation.recording import RecordedResults
 from distilldrive_ros.evaluation.replay import BagReplay, PlannerSettings
 from distilldrive_ros.evaluation.report.metrics import StageLatency, summary
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.candidates import PlanCandidates
 from distilldrive_ros.scene.errors import BagError
+from distilldrive_ros.scene.objects import ObjectPredictions
+from distilldrive_ros.scene.vector_map import VectorMap
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class ModelEvaluation:
     device: str
     summary: OpenLoopSummary
     calibration: Calibration
+    perception: PerceptionResult
     latency: tuple[StageLatency, ...]
     worst: tuple[WorstCase, ...]
     failures: Mapping[str, int]
@@ -65,6 +71,7 @@ class ModelEvaluation:
             "device": self.device,
             "open_loop": self.summary.to_json(),
             "calibration": self.calibration.to_json(),
+            "perception": self.perception.to_json(),
             "latency_s": {
                 s.name: {"count": s.count, "p50": s.p50, "p95": s.p95, "p99": s.p99, "max": s.worst}
                 for s in self.latency
@@ -109,7 +116,10 @@ class _Gathered:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     worst: list[WorstCase] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    pairs: PerceptionPairs = field(default_factory=PerceptionPairs)
     blind: int = 0
+    model_id: str = "none"
+    device: str = "unknown"
 
 
 def evaluate(
@@ -117,31 +127,34 @@ def evaluate(
     models: Mapping[str, DrivingModel],
     frames: FrameSettings,
     planner: PlannerSettings | None = None,
+    recorded: Mapping[str, Sequence[Path]] | None = None,
     generator_seed: int = 0,
     progress: Callable[[str], object] = lambda words: None,
 ) -> Evaluation:
-    """Replay every bag through every model and score.
+    """Replay every bag through every model, and score; score recorded plans as well.
 
-    A bag that cannot be used is left out, for all models alike, and named with the reason.
+    A bag that cannot be used is left out, for all columns alike, and named with the reason.
 
     Args:
         bags: converted from a data set.
         models: by the name that tables show.
         frames: rules of the synchroniser.
         planner: rules of the planner.
+        recorded: bags of plans by the name that tables show; plans are found by their stamps.
         generator_seed: of the bootstrap.
         progress: told what is being done.
 
     Raises:
-        BagError: no bag can be used.
+        BagError: no bag can be used, or recorded plans cannot be read.
     """
-    gathered = {name: _Gathered() for name in models}
+    past = {name: _read_plans(paths) for name, paths in (recorded or {}).items()}
+    gathered = {name: _Gathered() for name in (*models, *past)}
     left_out: dict[str, str] = {}
     used: list[str] = []
     scenes: list[str] = []
     for path in bags:
         try:
-            found = _of_bag(path, models, frames, planner or PlannerSettings(), scenes, progress)
+            found = _of_bag(path, models, frames, planner or PlannerSettings(), past, scenes, progress)
         except BagError as error:
             left_out[str(path)] = str(error)
             continue
@@ -150,7 +163,7 @@ def evaluate(
             _add(gathered[name], part)
     if not used:
         raise BagError("no bag can be evaluated: " + "; ".join(left_out.values()))
-    results = tuple(_result(name, models[name], gathered[name], generator_seed) for name in models)
+    results = tuple(_result(name, got, generator_seed) for name, got in gathered.items())
     return Evaluation(tuple(used), tuple(scenes), results, left_out)
 
 
@@ -159,6 +172,7 @@ def _of_bag(
     models: Mapping[str, DrivingModel],
     frames: FrameSettings,
     planner: PlannerSettings,
+    past: Mapping[str, RecordedResults],
     scenes: list[str],
     progress: Callable[[str], object],
 ) -> dict[str, _Gathered]:
@@ -172,6 +186,9 @@ def _of_bag(
         for name, model in models.items():
             progress(f"{path.name}: {name}")
             found[name] = _replayed(bag, drive, model, frames, planner)
+        for name, results in past.items():
+            progress(f"{path.name}: {name}")
+            found[name] = _from_plans(name, path, drive, results)
     scenes.extend(drive.scenes)
     return found
 
@@ -179,21 +196,73 @@ def _of_bag(
 def _replayed(
     bag: BagReader, drive: DriveTruth, model: DrivingModel, frames: FrameSettings, planner: PlannerSettings
 ) -> _Gathered:
-    out = _Gathered()
+    out = _Gathered(model_id=model.model_id, device=model.device)
     plans: dict[int, PlanCandidates] = {}
+    truth = {f.truth.stamp_ns: f.truth for f in drive.frames}
     run = BagReplay(bag, model, frames, planner)
     for done in run:
-        if done.plan is None:
+        if done.plan is None or done.output is None:
             out.failures[done.failure] += 1
             continue
         plans[done.frame.stamp_ns] = done.plan
+        if (annotated := truth.get(done.frame.stamp_ns)) is not None:
+            _add_pair(out.pairs, annotated, done.output.objects, done.output.vector_map)
         for stage, seconds in {**done.seconds, "total": sum(done.seconds.values())}.items():
             out.seconds.setdefault(stage, []).append(seconds)
     out.blind = int(run.frames.without_sensors)
+    _score(out, drive, plans)
+    return out
+
+
+def _read_plans(paths: Sequence[Path]) -> RecordedResults:
+    """Results of several bags as one."""
+    read = []
+    for path in paths:
+        with open_bag(path) as bag:
+            read.append(RecordedResults.read(bag))
+            if not read[-1].plans:
+                raise BagError(f"{path} holds no plans (no message of {PLANS_TOPIC}); record them, or use `replay`")
+    return RecordedResults(
+        plans={k: v for r in read for k, v in r.plans.items()},
+        objects={k: v for r in read for k, v in r.objects.items()},
+        maps={k: v for r in read for k, v in r.maps.items()},
+        stats={k: v for r in read for k, v in r.stats.items()},
+        ages={},
+        health={},
+    )
+
+
+def _from_plans(name: str, path: Path, drive: DriveTruth, results: RecordedResults) -> _Gathered:
+    stamps = {f.truth.stamp_ns for f in drive.frames}
+    if not stamps & results.plans.keys():
+        raise BagError(f"no plan of {name} has the stamp of a key frame of {path}; these are not of the same drive")
+    last = results.plans[max(stamps & results.plans.keys())]
+    out = _Gathered(model_id=last.model_id)
+    for frame in drive.frames:
+        stamp = frame.truth.stamp_ns
+        if stamp in results.objects and stamp in results.maps:
+            _add_pair(out.pairs, frame.truth, results.objects[stamp], results.maps[stamp])
+        if (stats := results.stats.get(stamp)) is not None:
+            out.device = stats.device
+            for stage, seconds in zip(stats.stages, stats.stage_seconds, strict=True):
+                out.seconds.setdefault(stage, []).append(seconds)
+            out.seconds.setdefault("total", []).append(stats.total_seconds)
+    _score(out, drive, results.plans)
+    return out
+
+
+def _score(out: _Gathered, drive: DriveTruth, plans: Mapping[int, PlanCandidates]) -> None:
     samples, out.missing = planning_samples(drive, plans)
     out.scores = [score_sample(sample) for sample in samples]
     out.worst = list(_worst_cases(drive, plans, out.scores))
-    return out
+
+
+def _add_pair(pairs: PerceptionPairs, truth: KeyFrameTruth, objects: ObjectPredictions, vector_map: VectorMap) -> None:
+    pairs.objects.append((truth.objects, objects))
+    if truth.vector_map is None:
+        pairs.without_map += 1
+    else:
+        pairs.maps.append((truth.vector_map, vector_map))
 
 
 def _worst_cases(
@@ -217,26 +286,32 @@ def _add(total: _Gathered, part: _Gathered) -> None:
     total.missing += part.missing
     total.worst += part.worst
     total.failures += part.failures
+    total.pairs.add(part.pairs)
     total.blind += part.blind
+    total.model_id, total.device = part.model_id, part.device
     for stage, seconds in part.seconds.items():
         total.seconds.setdefault(stage, []).extend(seconds)
 
 
-def _result(name: str, model: DrivingModel, got: _Gathered, seed: int) -> ModelEvaluation:
+def _result(name: str, got: _Gathered, seed: int) -> ModelEvaluation:
     notes = []
-    if not model.trained:
+    trained = not got.model_id.endswith("@untrained")
+    if not trained:
         notes.append("the weights are untrained: these numbers mean nothing")
     if got.blind:
         notes.append(f"{got.blind} bags hold no sensor data; the model needs none and ran on odometry alone")
+    if got.pairs.without_map:
+        notes.append(f"{got.pairs.without_map} key frames have no map, so that theirs is not scored")
     if not got.scores:
         notes.append(f"no key frame can be scored: none has {STEPS} steps of truth and a plan")
     return ModelEvaluation(
         name=name,
-        model_id=model.model_id,
-        trained=model.trained,
-        device=model.device,
+        model_id=got.model_id,
+        trained=trained,
+        device=got.device,
         summary=summarise(got.scores, got.missing, np.random.default_rng(seed), notes),
         calibration=calibration(got.scores),
+        perception=perception_metrics(got.pairs),
         latency=tuple(summary(stage, seconds) for stage, seconds in got.seconds.items()),
         worst=tuple(sorted(got.worst, key=lambda w: -w.l2_m)),
         failures=dict(got.failures),

@@ -46,9 +46,10 @@ def comparison_html(evaluation: Evaluation, title: str, command: str, facts: Map
         _callouts(evaluation),
         tag("h2", "Key frames"), _card(_counts(models)),
         tag("h2", "Planning"), tag("p", _PROTOCOL, class_="note"),
-        (_card(tag("h3", _CONVENTION_WORDS[c]), _planning(models, c)) for c in CONVENTIONS),
+        (_convention(models, c) for c in CONVENTIONS),
         tag("h2", "By driving command"), _card(tag("h3", _CONVENTION_WORDS["stp3_vad"]), _commands(models)),
         tag("h2", "Candidates"), _card(_candidates(models)),
+        tag("h2", "Road users, futures, map"), _perception(models),
         tag("h2", "Do scores mean what they say?"), tag("div", (_calibration(m) for m in models), class_="pair"),
         tag("h2", "Time per set"), _card(_latency(models)),
         tag("h2", "Worst key frame of each scene"), _worst(models),
@@ -97,6 +98,10 @@ def _counts(models: Sequence[ModelEvaluation]) -> Markup:
     return table(header, rows, class_="numbers")
 
 
+def _convention(models: Sequence[ModelEvaluation], convention: str) -> Markup:
+    return tag("div", tag("h3", _CONVENTION_WORDS[convention]), _planning(models, convention), class_="frame card")
+
+
 def _planning(models: Sequence[ModelEvaluation], convention: str) -> Markup:
     rows = []
     for metric, words in _METRIC_WORDS.items():
@@ -133,6 +138,34 @@ def _candidates(models: Sequence[ModelEvaluation]) -> Markup:
         for m in models
     ]
     return table(("", "model", "mean", "key frames"), rows, class_="numbers")
+
+
+def _perception(models: Sequence[ModelEvaluation]) -> Markup:
+    rows: list[tuple[str, str, str, str]] = []
+    for m in models:
+        detection, motion, lines = m.perception.detection, m.perception.motion, m.perception.map
+        if detection is not None:
+            count = f"{sum(c.annotated for c in detection.classes.values())} boxes, {detection.key_frames} key frames"
+            rows.append(("detection mAP (nuScenes)", m.name, f"{detection.mean_ap:.3f}", count))
+            rows.append(("NDS, attributes counted as wrong", m.name, f"{detection.nds:.3f}", count))
+        for group, found in (motion or {}).items():
+            count = f"{found.matched} matched of {found.annotated}, {found.false_positives} false"
+            said = " / ".join(map(_number, (found.min_ade, found.min_fde, found.miss_rate, found.epa)))
+            rows.append((f"futures of {group}: minADE m / minFDE m / miss rate / EPA", m.name, said, count))
+        if lines is not None:
+            count = f"{sum(lines.annotated.values())} elements, {lines.key_frames} key frames"
+            rows.append(("map mAP (Chamfer 0.5, 1, 1.5 m)", m.name, _number(lines.mean), count))
+    if not rows:
+        return tag("p", "No model reports road users or a map.", class_="note")
+    note = (
+        "Scored are the boxes and lines that the model reports, from its own least score on; published results score "
+        "its 300 best boxes whatever their score. Bags hold no attributes and no number of points in a box."
+    )
+    return _card(table(("", "model", "value", "of"), rows, class_="numbers"), tag("p", note, class_="note"))
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
 def _calibration(model: ModelEvaluation) -> Markup:

@@ -145,7 +145,8 @@ class BagFrames:
 
     def _known_calibration(self, message: BagMessage) -> bool:
         """Whether a camera_info only repeats what its camera has (but for the stamp): it comes with every image."""
-        return self._calibrated.get(message.topic) == message.cdr[_AFTER_STAMP:]
+        known = self._calibrated.get(message.topic)
+        return known is not None and message.cdr[_AFTER_STAMP:] == known
 
     def _camera_info(self, name: str) -> Callable[[Any, int], list[SensorFrame]]:
         def take(message: Any, now_ns: int) -> list[SensorFrame]:

@@ -96,21 +96,23 @@ def simplified(points: NDArray[Any], tolerance: float = SIMPLIFY_M) -> Array:
 
 
 def _to_segment(points: Array, start: Array, end: Array) -> Array:
-    along = end - start
+    along, offset = end - start, points - start
     square = float(along @ along)
-    share = np.clip((points - start) @ along / square, 0, 1) if square > 0 else np.zeros(len(points))
-    return np.asarray(np.linalg.norm(points - start - share[:, None] * along, axis=-1))
+    share = np.clip(offset @ along / square, 0, 1) if square > 0 else np.zeros(len(points))
+    return np.asarray(np.hypot(offset[:, 0] - share * along[0], offset[:, 1] - share * along[1]))
 
 
 def _distances(lines: Sequence[MapPolyline], truth: Sequence[cKDTree]) -> Array:
     """Chamfer distances (P, G); infinite where the surrounding boxes already tell that no threshold is met."""
     out = np.full((len(lines), len(truth)), np.inf)
-    for row, line in enumerate(lines):
-        tree = cKDTree(resample_polyline(line.xy, POINTS))
-        for column, other in enumerate(truth):
-            gap = np.maximum(other.mins - tree.maxes, tree.mins - other.maxes).clip(min=0)
-            if gap @ gap <= THRESHOLDS_M[-1] ** 2:
-                out[row, column] = chamfer_distance(tree, other)
+    if not lines or not truth:
+        return out
+    trees = [cKDTree(resample_polyline(line.xy, POINTS)) for line in lines]
+    low, high = (np.array([getattr(t, side) for t in trees])[:, None] for side in ("mins", "maxes"))
+    other_low, other_high = (np.array([getattr(t, side) for t in truth])[None] for side in ("mins", "maxes"))
+    gap = np.maximum(other_low - high, low - other_high).clip(min=0)
+    for row, column in np.argwhere((gap**2).sum(axis=-1) <= THRESHOLDS_M[-1] ** 2).tolist():
+        out[row, column] = chamfer_distance(trees[row], truth[column])
     return out
 
 

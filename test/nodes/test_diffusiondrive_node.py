@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +16,14 @@ from distilldrive_ros.nodes.diagnostics import Level
 
 @pytest.fixture
 def perception(drive):
-    """The node with the small network, active."""
+    """The node with the small network, active; afterwards its threads are gone again."""
     node = drive.perception_planning(model="diffusiondrive_tiny", device="cpu", max_frame_age_s=0.0, threads=1)
     drive.spin_until(lambda: node.active, "autostart", 60.0)
     drive.perception = node
-    return node
+    yield node
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    drive.spin_until(lambda: not any(t.name.startswith("image") for t in threading.enumerate()), "end of its threads")
 
 
 def collected(drive, kind, topic):

@@ -1,36 +1,56 @@
-"""Seconds per set of the student networks on this device, by stage."""
+"""Seconds per set of the student networks on this device, by stage, and the engine against the plain path."""
 
 from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import torch
 
-from distilldrive_ros.bench.measure import Measurement, Spread
+from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio
 from distilldrive_ros.bench.synthetic import sensor_frames
-from distilldrive_ros.models.registry import ModelRequest, load_model
+from distilldrive_ros.models.distilldrive.engine import PLAIN, EngineOptions, StudentEngine
+from distilldrive_ros.models.distilldrive.processor import DistillDriveModel, build_student
+from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.session import ModelSession
+from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 # Seconds per set that a model is held to on two CPU cores.
 TARGETS_S = {"student_tiny": 0.4}
 SETS = {"student": 3, "student_tiny": 12}
+# Sets for the comparison of engines, of which there are several.
+ENGINE_SETS = {"student": 2, "student_tiny": 6}
+# Plain path first; then each optimisation alone, all of them, and all at a lower precision of the image network.
+ENGINES = {
+    "plain": PLAIN,
+    "folded norms": replace(PLAIN, fold_batch_norm=True),
+    "channels last": replace(PLAIN, channels_last=True),
+    "compiled op": replace(PLAIN, compiled_aggregation=True),
+    "engine": EngineOptions(),
+    "engine bfloat16": EngineOptions(precision="bfloat16"),
+}
+# How many times faster than the plain path the full-size network shall be.
+ENGINE_TARGET = 1.5
 
 
 def measure(quick: bool) -> list[Measurement]:
     """Drive each model over a few sets with its history; the first set, which warms up, is left out."""
     found: list[Measurement] = []
     for name, sets in {"student_tiny": 2}.items() if quick else SETS.items():
-        found += _measure_model(name, sets)
+        model = build_student(name)
+        found += _measure_model(name, model, sets)
+        found += _measure_engines(name, model, min(sets, ENGINE_SETS[name]))
     return found
 
 
-def _measure_model(name: str, sets: int) -> list[Measurement]:
-    model = load_model(name, ModelRequest(device="auto"))
+def _measure_model(name: str, model: DistillDriveModel, sets: int) -> list[Measurement]:
     session = ModelSession(model)
     totals: list[float] = []
     stages: dict[str, list[float]] = {}
-    for frame in itertools.islice(sensor_frames(np.random.default_rng(0)), sets + 1):
+    for frame in _frames(sets):
         start = time.perf_counter()
         output = session.run(frame)
         total = time.perf_counter() - start
@@ -42,5 +62,33 @@ def _measure_model(name: str, sets: int) -> list[Measurement]:
     spread = Spread.of(totals)
     note = f"{model.model_id} on {model.device}, median of {spread.count}"
     found = [Measurement(f"{name} per set", spread.median, "s", TARGETS_S.get(name), note=note)]
-    found += [Measurement(f"{name} {stage}", Spread.of(values).median, "s") for stage, values in stages.items()]
+    found.append(Measurement(f"{name} per set, 99th percentile", spread.p99, "s"))
+    return found + [Measurement(f"{name} {stage}", Spread.of(values).median, "s") for stage, values in stages.items()]
+
+
+def _measure_engines(name: str, model: DistillDriveModel, sets: int) -> list[Measurement]:
+    """Network alone, all engines set by set in turns, so that a busy machine slows all of them."""
+    engines = {label: StudentEngine(model.network, options) for label, options in ENGINES.items()}
+    states: dict[str, StudentState | None] = dict.fromkeys(engines)
+    times: dict[str, list[float]] = {label: [] for label in engines}
+    with torch.inference_mode():
+        for frame in _frames(sets):
+            inputs = model.prepare(frame).inputs.to(torch.device(model.device))
+            for label, engine in engines.items():
+                start = time.perf_counter()
+                levels = engine.extract_features(inputs.images)
+                states[label], _ = engine.decode_features(states[label], levels, inputs)
+                if model.device != "cpu":
+                    torch.cuda.synchronize()
+                if frame.sequence > 0:
+                    times[label].append(time.perf_counter() - start)
+    found = [Measurement(f"{name} network, plain path", Spread.of(times["plain"]).median, "s")]
+    for label in list(ENGINES)[1:]:
+        ratio = paired_ratio(times["plain"], times[label])
+        target = ENGINE_TARGET if label == "engine" and name == "student" else None
+        found.append(Measurement(f"{name} network, {label} against plain", ratio, "x", target, "higher"))
     return found
+
+
+def _frames(sets: int) -> Iterator[SensorFrame]:
+    return itertools.islice(sensor_frames(np.random.default_rng(0)), sets + 1)

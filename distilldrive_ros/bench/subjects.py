@@ -13,7 +13,6 @@ from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError
 SUBJECTS = {
     "sync": "synchroniser: cost per message with six cameras, LiDAR and odometry",
     "convert": "nuScenes to bag: throughput against a plain copy of the same files",
-    "engine": "student networks: each optimisation against the plain path",
     "aggregation": "deformable aggregation at full size: compiled op against plain torch",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",

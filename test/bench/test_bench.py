@@ -67,15 +67,6 @@ def test_student_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_engine_runs(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    assert main(["bench", "engine", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
-    content = check_json(tmp_path / "out" / "bench.json", ["engine"])
-    names = [row["name"] for row in content["subjects"][0]["measurements"]]
-    assert "student_tiny, engine against plain" in names
-
-
-@pytest.mark.slow
 def test_transport_runs(tmp_path: Path, ros_domain: int) -> None:
     assert main(["bench", "transport", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
     content = check_json(tmp_path / "out" / "bench.json", ["transport"])

@@ -1,15 +1,13 @@
 """The student's inference with what makes it faster, each part switchable and checked against the plain path.
 
-What pays on a CPU (measured with `distilldrive bench engine`): the compiled aggregation op, batch norms folded into
+What pays on a CPU (measured with `distilldrive bench student`): the compiled aggregation op, batch norms folded into
 the convolutions, channels last.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +18,7 @@ from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentO
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
-from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError
-
-_Result = TypeVar("_Result")
+from distilldrive_ros.scene.errors import ConfigurationError
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -74,29 +70,14 @@ class StudentEngine:
         return converted.to(memory_format=self._layout)  # type: ignore[call-overload]
 
     def extract_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """As StudentNetwork.extract_features. Raises DeviceMemoryError when the GPU has no memory left."""
+        """As StudentNetwork.extract_features."""
         check_images(images, self.network.config)
-        return self._in_memory(lambda: self._extract(images))
-
-    def decode_features(
-        self, state: StudentState | None, levels: tuple[Tensor, ...], inputs: StudentInputs
-    ) -> tuple[StudentState, StudentOutputs]:
-        """As StudentNetwork.decode_features, without noise. Raises DeviceMemoryError."""
-        return self._in_memory(lambda: self.network.decode_features(state, levels, inputs, aggregate=self._aggregate))
-
-    def _extract(self, images: Tensor) -> tuple[Tensor, ...]:
         packed = images.flatten(0, 1).to(dtype=self._dtype, memory_format=self._layout)
         levels = self._neck(self._backbone(packed))
         return tuple(level.float().unflatten(0, images.shape[:2]) for level in levels)
 
-    def _in_memory(self, work: Callable[[], _Result]) -> _Result:
-        try:
-            return work()
-        except torch.OutOfMemoryError as error:
-            cause = str(error).splitlines()[0]
-        # Outside the handler: the exception holds the frames of the work, and with them their tensors.
-        torch.cuda.empty_cache()
-        raise DeviceMemoryError(
-            f"no memory is left on the GPU ({cause}); close other programs that use it, choose a smaller model, or "
-            f"device cpu"
-        )
+    def decode_features(
+        self, state: StudentState | None, levels: tuple[Tensor, ...], inputs: StudentInputs
+    ) -> tuple[StudentState, StudentOutputs]:
+        """As StudentNetwork.decode_features, without noise."""
+        return self.network.decode_features(state, levels, inputs, aggregate=self._aggregate)

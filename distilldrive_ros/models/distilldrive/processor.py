@@ -25,7 +25,7 @@ from distilldrive_ros.models.distilldrive.initialization import untrained_networ
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
-from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
+from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 
@@ -97,7 +97,24 @@ class DistillDriveModel:
         return prepare_inputs(frame, self.config, self._executor)
 
     def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
-        """One inference. Raises ModelOutputError when outputs or the new state are not finite."""
+        """One inference.
+
+        Raises:
+            ModelOutputError: outputs or the new state are not finite.
+            DeviceMemoryError: the GPU has no memory left; what the step had taken is given back.
+        """
+        try:
+            return self._step(state, prepared)
+        except torch.OutOfMemoryError as error:
+            out_of_memory = str(error).splitlines()[0]
+        # Outside the handler: the exception holds the step's frames, and with them their tensors.
+        torch.cuda.empty_cache()
+        raise DeviceMemoryError(
+            f"{self.model_id} found no memory on {self.device} ({out_of_memory}); close other programs that use the "
+            f"GPU, choose a smaller model, or device cpu"
+        )
+
+    def _step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         clock = _StageClock(self._device)
         with torch.inference_mode():
             inputs = prepared.inputs.to(self._device)

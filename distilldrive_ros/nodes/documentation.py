@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -33,9 +30,6 @@ _FAMILIES = (
     (re.compile(r"/CAM_\w+?(?=/|$)"), "/<NAME>"),
     (re.compile(r"/candidate_\d+$"), "/candidate_<k>"),
 )
-_START_TIMEOUT_S = 20.0
-# Of this process alone: another graph in the same domain must not show in the table.
-_NAMESPACE = f"/documentation_{os.getpid()}"
 
 
 def model_table() -> str:
@@ -49,54 +43,35 @@ def topic_table() -> str:
     context = rclpy.Context()
     rclpy.init(context=context)
     nodes: list[Node] = []
-    executor = SingleThreadedExecutor(context=context)
     try:
-        own: dict[str, Any] = {"context": context, "namespace": _NAMESPACE}
-        perception = PerceptionPlanningNode(**own)
-        nodes += [SensorSyncNode(**own), perception, PlannerNode(**own), VisualizerNode(**own)]
+        perception = PerceptionPlanningNode(context=context)
+        nodes += [SensorSyncNode(context=context), perception, PlannerNode(context=context)]
+        nodes.append(VisualizerNode(context=context))
         perception.start_now()
-        for node in nodes:
-            executor.add_node(node)
-        rows = _settled_rows(nodes, executor)
+        rows = [row for node in nodes for row in _rows_of(node)]
     finally:
         for node in nodes:
             node.close()  # type: ignore[attr-defined]  # every node of this package has it
             node.destroy_node()
-        executor.shutdown()
         rclpy.shutdown(context=context)
     head = ["| node | | topic | type | quality of service |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows])
 
 
-def _settled_rows(nodes: Sequence[Node], executor: SingleThreadedExecutor) -> list[str]:
-    """The rows, once discovery has brought nothing new for half a second."""
-    deadline, rows, since = time.monotonic() + _START_TIMEOUT_S, [""], time.monotonic()
-    while time.monotonic() - since < 0.5:
-        if time.monotonic() > deadline:
-            raise ConfigurationError("the graph does not settle; is another graph running in this ROS_DOMAIN_ID?")
-        executor.spin_once(timeout_sec=0.05)
-        found = [row for node in nodes for row in _rows_of(node)]
-        if found != rows:
-            rows, since = found, time.monotonic()
-    return rows
-
-
 def _rows_of(node: Node) -> list[str]:
-    name = node.get_name()
+    """Rows from the node's own endpoints: unlike the discovered graph, they are all there and nobody else's."""
     found: dict[str, None] = {}
-    for direction, names_and_types, infos in (
-        ("in", node.get_subscriber_names_and_types_by_node, node.get_subscriptions_info_by_topic),
-        ("out", node.get_publisher_names_and_types_by_node, node.get_publishers_info_by_topic),
-    ):
-        for topic, types in sorted(names_and_types(name, _NAMESPACE)):
+    ends: list[tuple[str, list[Any]]] = [("in", list(node.subscriptions)), ("out", list(node.publishers))]
+    for direction, endpoints in ends:
+        for endpoint in sorted(endpoints, key=lambda e: str(e.topic_name)):
+            topic = str(endpoint.topic_name)
             if _INFRASTRUCTURE.search(topic):
                 continue
-            profiles = [i.qos_profile for i in infos(topic) if (i.node_name, i.node_namespace) == (name, _NAMESPACE)]
-            shown = topic.removeprefix(_NAMESPACE)
             for pattern, family in _FAMILIES:
-                shown = pattern.sub(family, shown)
-            quality = _quality(profiles[0]) if profiles else "?"
-            found[f"| `{name}` | {direction} | `{shown}` | `{types[0].replace('/msg/', '/')}` | {quality} |"] = None
+                topic = pattern.sub(family, topic)
+            kind = f"{endpoint.msg_type.__module__.split('.')[0]}/{endpoint.msg_type.__name__}"
+            quality = _quality(endpoint.qos_profile)
+            found[f"| `{node.get_name()}` | {direction} | `{topic}` | `{kind}` | {quality} |"] = None
     return list(found)
 
 

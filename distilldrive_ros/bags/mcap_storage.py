@@ -1,7 +1,8 @@
 """MCAP writing without copies: images and point clouds go from their file's buffer to the disk as they are.
 
 `rosbags` copies every message five times on its way into a chunk. Here a chunk is a list of buffers that is written in
-one go; all else (schemas, channels, indices, summary) stays with `rosbags` 0.11.9, whose storage class this extends.
+one go, by a thread of its own while the next chunk is filled; all else (schemas, channels, indices, summary) stays with
+`rosbags` 0.11.9, whose storage class this extends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import struct
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -41,13 +43,16 @@ class ScatterMcapWriter(McapWriter):
         super().__init__(path, compression)
         self._parts: list[Buffer] = []
         self._size = 0
-        self._memory = memoryview(bytearray(CHUNK_BYTES + RESERVE_BYTES))
+        # One to fill while the other is written.
+        self._memory, self._other_memory = (memoryview(bytearray(CHUNK_BYTES + RESERVE_BYTES)) for _ in range(2))
         self._reserved = 0
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="mcap")
+        self._writing: Future[None] | None = None
 
     def reserve(self, size: int) -> memoryview:
         """Memory to fill and to give to `write` as a part of the very next message.
 
-        It is used again for the next chunk: fresh memory for every image costs more time than reading the image does.
+        It is used again for the chunk after next: fresh memory for every image costs more time than reading it does.
         """
         if self._reserved + size > len(self._memory):
             return memoryview(bytearray(size))
@@ -62,6 +67,9 @@ class ScatterMcapWriter(McapWriter):
             timestamp: log time, ns.
             data: CDR as one buffer, or a tuple of buffers that follow each other. They are kept until their chunk is
                 written and must not change.
+
+        Raises:
+            OSError: the disk is full, or an earlier chunk could not be written.
         """
         parts: Sequence[Buffer] = data if isinstance(data, tuple) else (data,)
         self._take_declarations()
@@ -88,13 +96,30 @@ class ScatterMcapWriter(McapWriter):
             self.chunk.bio = BytesIO()
 
     def close_chunk(self) -> None:
-        """Write the pending chunk and its message indices; remember the entry of the chunk index."""
+        """Hand the pending chunk over to be written, once the one before is.
+
+        Raises:
+            OSError: the one before could not be written.
+        """
         self._take_declarations()
-        chunk, file = self.chunk, self.bio
+        self._finish_writing()
+        self._writing = self._disk.submit(self._write_chunk, self.chunk, self._parts, self._size)
+        self.chunk = PendingChunk(_NEVER, 0, BytesIO(), defaultdict(list))
+        self._parts, self._size, self._reserved = [], 0, 0
+        self._memory, self._other_memory = self._other_memory, self._memory
+
+    def _finish_writing(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write_chunk(self, chunk: PendingChunk, parts: Sequence[Buffer], size: int) -> None:
+        """Write a chunk and its message indices; remember the entry of the chunk index. On the disk's thread."""
+        file = self.bio
         start, end = chunk.message_start_time, chunk.message_end_time
         chunk_start = file.tell()
-        file.write(_CHUNK.pack(0x06, 40 + self._size, start, end, self._size, 0, 0, self._size))
-        self._write_parts()
+        file.write(_CHUNK.pack(0x06, 40 + size, start, end, size, 0, 0, size))
+        self._write_parts(parts)
         chunk_end = file.tell()
 
         offsets = []
@@ -106,17 +131,15 @@ class ScatterMcapWriter(McapWriter):
         record = BytesIO()
         record.write(_CHUNK_INDEX.pack(start, end, chunk_start, chunk_end - chunk_start, 10 * len(offsets)))
         record.write(b"".join([struct.pack("<HQ", *offset) for offset in offsets]))
-        record.write(struct.pack("<QIQQ", file.tell() - chunk_end, 0, self._size, self._size))
+        record.write(struct.pack("<QIQQ", file.tell() - chunk_end, 0, size, size))
         self.chunks.append(record)
-        self.chunk = PendingChunk(_NEVER, 0, BytesIO(), defaultdict(list))
-        self._parts, self._size, self._reserved = [], 0, 0
 
-    def _write_parts(self) -> None:
+    def _write_parts(self, all_parts: Sequence[Buffer]) -> None:
         """Hand all buffers to the kernel at once: joining them first would copy every image."""
         self.bio.flush()
         descriptor = self.bio.fileno()
-        for first in range(0, len(self._parts), _MOST_BUFFERS):
-            parts = self._parts[first : first + _MOST_BUFFERS]
+        for first in range(0, len(all_parts), _MOST_BUFFERS):
+            parts = all_parts[first : first + _MOST_BUFFERS]
             written = os.writev(descriptor, parts)
             rest = sum(len(p) for p in parts) - written
             if rest:  # a nearly full disk takes a part only; the next attempt says why
@@ -127,6 +150,15 @@ class ScatterMcapWriter(McapWriter):
 
     def close(self, version: int, metadata: str) -> None:
         """Write what is pending, then the summary."""
-        if self._parts or self.chunk.bio.tell():
-            self.close_chunk()
+        try:
+            if self._parts or self.chunk.bio.tell():
+                self.close_chunk()
+            self._finish_writing()
+        finally:
+            self._disk.shutdown()
         super().close(version, metadata)
+
+    def abort(self) -> None:
+        """Give up: let the chunk that is being written end, then close the file as it is."""
+        self._disk.shutdown()
+        super().abort()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -344,3 +345,30 @@ def test_readable_by_rosbags_alone(tmp_path):
     write_bag(tmp_path / "bag", [1.0, 2.0])
     with Reader(tmp_path / "bag") as reader:
         assert [t for _, t, _ in reader.messages()] == [SECOND, 2 * SECOND]
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """In a process of its own, as the limit on file sizes holds for all of it."""
+    code = (
+        "import resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from distilldrive_ros.bags.qos import SENSOR_QOS\n"
+        "from distilldrive_ros.bags.writer import BagWriter\n"
+        "from distilldrive_ros.scene.errors import BagError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, 6_000_000))\n"
+        "try:\n"
+        "    with BagWriter(Path(sys.argv[1])) as writer:\n"
+        "        writer.add_topic('/a', 'std_msgs/msg/String', SENSOR_QOS)\n"
+        "        for stamp in range(1, 40):\n"
+        "            writer.write('/a', bytes(1_000_000), stamp)\n"
+        "except BagError as error:\n"
+        "    print(error)\n"
+    )
+    bag = tmp_path / "bag"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bag)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(bag) in done.stdout and "File too large" in done.stdout
+    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == []

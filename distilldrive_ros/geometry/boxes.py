@@ -48,11 +48,3 @@ def points_in_box(box: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
     c, s = np.cos(b[6]), np.sin(b[6])
     local = np.stack([c * offset[:, 0] + s * offset[:, 1], -s * offset[:, 0] + c * offset[:, 1], offset[:, 2]], -1)
     return np.asarray((np.abs(local) <= b[3:6] / 2 + 1e-9).all(axis=1))
-
-
-def box_from_pose(target_from_source: Array, box: ArrayLike) -> Array:
-    """A box (7,) seen from another frame; only the heading of the rotation is kept, as boxes stand upright."""
-    b = np.asarray(box, np.float64)
-    centre = target_from_source[:3, :3] @ b[:3] + target_from_source[:3, 3]
-    heading = target_from_source[:2, :2] @ np.array([np.cos(b[6]), np.sin(b[6])])
-    return np.array([*centre, *b[3:6], np.arctan2(heading[1], heading[0])])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -34,22 +32,3 @@ def clip_segment_to_near_plane(start: ArrayLike, end: ArrayLike, near: float = N
         crossing = a + fraction * (b - a)
         a, b = (crossing, b) if a[2] < near else (a, crossing)
     return np.stack([a, b])
-
-
-def project_polyline(
-    intrinsics: ArrayLike, camera_from_source: ArrayLike, points: ArrayLike, width: int, height: int
-) -> list[Array]:
-    """Pieces [(2, 2) pixels] of a polyline (N, 3) that lie in front of the camera and touch an image of that size."""
-    k, pose = np.asarray(intrinsics, np.float64), np.asarray(camera_from_source, np.float64)
-    camera = np.asarray(points, np.float64) @ pose[:3, :3].T + pose[:3, 3]
-    pieces = []
-    for start, end in pairwise(camera):
-        clipped = clip_segment_to_near_plane(start, end)
-        if clipped is None:
-            continue
-        homogeneous = clipped @ k.T
-        pixels = homogeneous[:, :2] / homogeneous[:, 2:]
-        low, high = pixels.min(axis=0), pixels.max(axis=0)
-        if high[0] >= 0 and high[1] >= 0 and low[0] < width and low[1] < height:
-            pieces.append(pixels)
-    return pieces

@@ -1,17 +1,10 @@
-"""Interpolation of poses and angles between two instants."""
+"""Interpolation of poses between two instants."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from distilldrive_ros.geometry.poses import Matrix, pose_matrix, quaternion_from_rotation
-
-
-def wrap_angle(angle: float) -> float:
-    """Angle in [-pi, pi)."""
-    return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 def interpolate_pose(first: Matrix, second: Matrix, fraction: float) -> Matrix:
@@ -31,13 +24,3 @@ def interpolate_pose(first: Matrix, second: Matrix, fraction: float) -> Matrix:
         w0, w1 = (math.sin((1 - fraction) * angle) / math.sin(angle), math.sin(fraction * angle) / math.sin(angle))
     q = [w0 * a + w1 * b for a, b in zip(q0, q1, strict=True)]
     return pose_matrix((1 - fraction) * first[:3, 3] + fraction * second[:3, 3], q)
-
-
-def interpolate_angles(first: float, second: float, fraction: float) -> float:
-    """Angle between two angles, by the shorter way, in [-pi, pi)."""
-    return wrap_angle(first + fraction * wrap_angle(second - first))
-
-
-def unwrap(angles: Matrix) -> Matrix:
-    """Angles (..., T) without jumps of 2 pi along the last axis."""
-    return np.asarray(np.unwrap(angles, axis=-1))

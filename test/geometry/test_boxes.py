@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from distilldrive_ros.geometry import boxes, cameras, poses, trajectories
+from distilldrive_ros.geometry import boxes, cameras, trajectories
 
 sizes = st.floats(0.1, 20)
 box_strategy = st.tuples(
@@ -42,13 +42,6 @@ def test_corners_and_edges(box: np.ndarray) -> None:
     lengths = sorted(float(np.linalg.norm(corners[a] - corners[b])) for a, b in boxes.BOX_EDGES)
     assert lengths == pytest.approx(sorted([*box[3:6]] * 4), rel=1e-6)
     np.testing.assert_allclose(corners.mean(axis=0), box[:3], atol=1e-9)
-
-
-@given(box_strategy, st.floats(-20, 20), st.floats(-20, 20), st.floats(-3, 3))
-def test_box_from_pose_moves_the_corners(box: np.ndarray, x: float, y: float, yaw: float) -> None:
-    pose = poses.planar_pose(x, y, yaw)
-    moved = boxes.box_corners(boxes.box_from_pose(pose, box))[0]
-    np.testing.assert_allclose(moved, poses.transform_points(pose, boxes.box_corners(box)[0]), atol=1e-8)
 
 
 def test_headings_hold_at_standstill() -> None:
@@ -85,10 +78,3 @@ def test_clipping_at_the_near_plane(segment: np.ndarray) -> None:
     assert (clipped[:, 2] >= cameras.NEAR_PLANE_M - 1e-9).all()
     direction = segment[1] - segment[0]
     assert np.linalg.norm(np.cross(clipped - segment[0], direction), axis=1).max() < 1e-6 * (1 + direction @ direction)
-
-
-def test_polyline_passing_behind_the_camera_is_cut() -> None:
-    pieces = cameras.project_polyline(K, np.eye(4), [[0, 1, -5], [0, 1, 5], [0, 1, 10]], 100, 80)
-    assert len(pieces) == 2
-    assert all(np.isfinite(p).all() for p in pieces)
-    assert not cameras.project_polyline(K, np.eye(4), [[0, 1, -5], [0, 1, -1]], 100, 80)

@@ -79,10 +79,3 @@ def test_interpolation_equals_scipy_slerp(q0: np.ndarray, q1: np.ndarray, fracti
         np.testing.assert_allclose(got[:3, :3], slerp(fraction).as_matrix(), atol=1e-6)
     np.testing.assert_allclose(got[:3, 3], np.array([2, 4, 6]) * fraction, atol=1e-9)
     assert poses.is_rigid(got)
-
-
-@given(st.floats(-50, 50), st.floats(-3, 3), st.floats(0, 1))
-def test_angles_go_the_shorter_way(first: float, turn: float, fraction: float) -> None:
-    got = interpolation.interpolate_angles(first, first + turn, fraction)
-    assert -math.pi <= got < math.pi
-    assert abs(interpolation.wrap_angle(got - first - fraction * turn)) < 1e-6

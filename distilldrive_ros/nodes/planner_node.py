@@ -18,6 +18,7 @@ from distilldrive_ros.nodes.compat import message_filters
 from distilldrive_ros.nodes.conversions import candidates_from_message, plan_to_message
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import stamp_ns
@@ -64,14 +65,8 @@ class PlannerNode(Node):
         self._path = self.create_publisher(Path, "~/path", qos.reliable(5))
         self._paths = self.create_publisher(msg.PathCandidates, "~/paths", qos.reliable(5))
         self._single = [self.create_publisher(Path, f"~/candidate_{k}", qos.reliable(5)) for k in range(settings.top_k)]
-        self._match_inputs()
-        self.create_subscription(
-            Odometry,
-            "odometry",
-            self._guard.wrap("odometry", self._on_odometry),
-            qos.sensor("best_effort", 50),
-            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name("odometry")),
-        )
+        outputs = {"path": self._path, "paths": self._paths}
+        self._gate = ListenerGate(self, settings.await_subscribers, outputs, self._listen)
         self.create_timer(
             TICK_S, self._guard.wrap("plan", self._on_tick), clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -80,6 +75,16 @@ class PlannerNode(Node):
         """Stop the timers."""
         self._diagnostics.stop()
         self._clock_watch.stop()
+
+    def _listen(self) -> None:
+        self._match_inputs()
+        self.create_subscription(
+            Odometry,
+            "odometry",
+            self._guard.wrap("odometry", self._on_odometry),
+            qos.sensor(self._server.current.odometry_reliability, 50),
+            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name("odometry")),
+        )
 
     def _match_inputs(self) -> None:
         """Candidates with the road users and the map of the same stamp; candidates alone where there are none."""

@@ -22,6 +22,17 @@ class PlannerConfiguration:
         5.0, "candidates that begin farther from where the speed leads are invalid", unit="m", low=0.01, high=100.0
     )
     top_k: int = parameter(6, "so many best candidates go out as candidate_<k>", low=0, high=100, read_only=True)
+    odometry_reliability: str = parameter(
+        "best_effort",
+        "what the subscription of odometry asks for; best_effort fits every publisher",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    await_subscribers: tuple[str, ...] = parameter(
+        (),
+        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
+        read_only=True,
+    )
     match_timeout_ms: float = parameter(
         100.0, "longest wait for objects and map of the same stamp", unit="ms", low=0.0, high=10000.0
     )

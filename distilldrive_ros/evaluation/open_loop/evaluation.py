@@ -28,6 +28,9 @@ from distilldrive_ros.scene.errors import BagError
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.vector_map import VectorMap
 
+# The model that may drive a scene: its weights have not seen it.
+SceneModel = Callable[[str], DrivingModel]
+
 
 @dataclass(frozen=True)
 class WorstCase:
@@ -119,6 +122,7 @@ class _Gathered:
     pairs: PerceptionPairs = field(default_factory=PerceptionPairs)
     blind: int = 0
     privileged: bool = False
+    fold_ids: set[str] = field(default_factory=set)
     model_id: str = "none"
     device: str = "unknown"
 
@@ -128,6 +132,7 @@ def evaluate(
     models: Mapping[str, DrivingModel],
     frames: FrameSettings,
     planner: PlannerSettings | None = None,
+    folds: Mapping[str, SceneModel] | None = None,
     recorded: Mapping[str, Sequence[Path]] | None = None,
     generator_seed: int = 0,
     progress: Callable[[str], object] = lambda words: None,
@@ -141,6 +146,7 @@ def evaluate(
         models: by the name that tables show.
         frames: rules of the synchroniser.
         planner: rules of the planner.
+        folds: models with weights of their own for each scene, by the name that tables show.
         recorded: bags of plans by the name that tables show; plans are found by their stamps.
         generator_seed: of the bootstrap.
         progress: told what is being done.
@@ -149,13 +155,14 @@ def evaluate(
         BagError: no bag can be used, or recorded plans cannot be read.
     """
     past = {name: _read_plans(paths) for name, paths in (recorded or {}).items()}
-    gathered = {name: _Gathered() for name in (*models, *past)}
+    by_scene = folds or {}
+    gathered = {name: _Gathered() for name in (*models, *by_scene, *past)}
     left_out: dict[str, str] = {}
     used: list[str] = []
     scenes: list[str] = []
     for path in bags:
         try:
-            found = _of_bag(path, models, frames, planner or PlannerSettings(), past, scenes, progress)
+            found = _of_bag(path, models, by_scene, frames, planner or PlannerSettings(), past, scenes, progress)
         except BagError as error:
             left_out[str(path)] = str(error)
             continue
@@ -171,6 +178,7 @@ def evaluate(
 def _of_bag(
     path: Path,
     models: Mapping[str, DrivingModel],
+    by_scene: Mapping[str, SceneModel],
     frames: FrameSettings,
     planner: PlannerSettings,
     past: Mapping[str, RecordedResults],
@@ -187,6 +195,12 @@ def _of_bag(
         for name, model in models.items():
             progress(f"{path.name}: {name}")
             found[name] = _replayed(bag, drive, model, frames, planner)
+        for name, model_of in by_scene.items():
+            progress(f"{path.name}: {name}")
+            if len(drive.scenes) != 1:
+                raise BagError(f"{path} holds {len(drive.scenes)} scenes; cross-validated models need bags of one each")
+            found[name] = _replayed(bag, drive, model_of(drive.scenes[0]), frames, planner)
+            found[name].fold_ids.add(found[name].model_id)
         for name, results in past.items():
             progress(f"{path.name}: {name}")
             found[name] = _from_plans(name, path, drive, results)
@@ -290,6 +304,7 @@ def _add(total: _Gathered, part: _Gathered) -> None:
     total.pairs.add(part.pairs)
     total.blind += part.blind
     total.privileged |= part.privileged
+    total.fold_ids |= part.fold_ids
     total.model_id, total.device = part.model_id, part.device
     for stage, seconds in part.seconds.items():
         total.seconds.setdefault(stage, []).extend(seconds)
@@ -300,6 +315,8 @@ def _result(name: str, got: _Gathered, seed: int) -> ModelEvaluation:
     trained = not got.model_id.endswith("@untrained")
     if not trained:
         notes.append("the weights are untrained: these numbers mean nothing")
+    if got.fold_ids:
+        notes.append(f"cross-validated: {len(got.fold_ids)} sets of weights, each trained without the scene it drives")
     if got.privileged:
         notes.append("privileged: it sees the annotated road users and the map with the route; no equal of a network")
     if got.blind:

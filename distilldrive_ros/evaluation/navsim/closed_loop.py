@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
-from distilldrive_ros.evaluation.navsim.planners import FEWEST_POINTS, Planner, candidate_references
+from distilldrive_ros.evaluation.navsim.planners import Planner, candidate_references, drivable
 from distilldrive_ros.evaluation.navsim.traffic import Traffic
 from distilldrive_ros.planning.pdm.comfort import extended_comfort
 from distilldrive_ros.planning.pdm.drives import locate
@@ -125,7 +125,7 @@ class WindowScorer:
             wanted = int(worlds.stamps_ns[start])
             nearest = int(stamps[np.abs(stamps - wanted).argmin()])
             best = plans[nearest].best if abs(nearest - wanted) <= STAMP_TOLERANCE_NS else None
-            if best is not None and len(best.positions) >= FEWEST_POINTS:
+            if best is not None and drivable(best):
                 world = worlds.world(start)
                 driven[start] = simulate(candidate_references(best, world)[None], world.ego, self.fidelity)[0]
         windows = [

@@ -104,15 +104,21 @@ def blind_frame(world: NavsimWorld, step: int, command: Command) -> SensorFrame:
     )
 
 
+def drivable(candidate: Candidate) -> bool:
+    """Whether a candidate is finite and has points enough to be driven."""
+    finite = np.isfinite(candidate.positions).all() and np.isfinite(candidate.yaw).all()
+    return bool(finite) and len(candidate.positions) >= FEWEST_POINTS and candidate.time_step > 0
+
+
 def candidate_references(candidate: Candidate, world: NavsimWorld) -> Array:
     """Reference poses (41, 3) of a candidate that starts at the world's ego.
 
     Raises:
         ScoringError: it is not finite or has less than two points.
     """
+    if not drivable(candidate):
+        raise ScoringError("a plan that is not finite, or of less than two points, cannot be driven; check the model")
     poses = np.column_stack([candidate.positions, candidate.yaw])
-    if len(poses) < FEWEST_POINTS:
-        raise ScoringError(f"a plan of {len(poses)} point(s) cannot be driven; two or more are needed")
     missing = math.ceil(HORIZON_S / candidate.time_step - len(poses) - 1e-6)
     if missing > 0:
         stride = float(np.linalg.norm(poses[-1, :2] - poses[-2, :2]))

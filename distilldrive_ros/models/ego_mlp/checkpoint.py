@@ -16,7 +16,8 @@ SUFFIX = ".safetensors"
 
 def serialised(network: EgoMlp, trained_on: Sequence[str]) -> bytes:
     """Content of a weight file; `trained_on`: names of scenes."""
-    return save(network.state_dict(), {"model": "ego_mlp", "trained_on": ",".join(trained_on)})
+    # One entry only: the order of several differs from run to run.
+    return save(network.state_dict(), {"trained_on": ",".join(trained_on)})
 
 
 def load_ego_mlp(path: Path) -> tuple[EgoMlp, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,8 @@ def test_plans_are_driven_one_by_one_and_missing_ones_counted(made_up: NuScenes)
             stamp, "base_link", 0, "m", ScoreType.SOFTMAX, Command.STRAIGHT, Degraded.NONE, selected, candidates
         )
 
-    plans = {p.stamp_ns + 20_000_000: p for p in (plan(0), plan(5), plan(10, ()))}
+    broken = replace(candidate, positions=positions * np.nan)
+    plans = {p.stamp_ns + 20_000_000: p for p in (plan(0), plan(5), plan(10, ()), plan(15, (broken,)))}
     windows, missing = scorer.of_plans(plans)
     assert [w.start for w in windows] == [0, 5] and missing == 2
     # Three seconds of plan, extended straight on: as the recorded vehicle, which keeps its speed.

@@ -62,8 +62,21 @@ def _cells(values: Mapping[str, float], names: Sequence[str]) -> list[str]:
 
 
 def _by_scene(study: Study) -> Markup:
-    rows = [(scene, *_head(row), *_cells({**row.pdms, **row.epdms}, ("PDMS", "EPDMS"))) for scene, row in study.scenes]
-    return table(("scene", "planner", "others", "windows", "without a plan", "PDMS", "EPDMS"), rows, class_="numbers")
+    """PDMS and EPDMS of every driver; the windows behind them where plans are missing."""
+    drivers = [(row.planner, row.agents) for row in study.total]
+    found = {(scene, row.planner, row.agents): row for scene, row in study.scenes}
+    scenes = dict.fromkeys(scene for scene, _ in study.scenes)
+    header = ("PDMS / EPDMS", "windows", *(f"{planner}, {agents}" for planner, agents in drivers))
+    rows = []
+    for scene in scenes:
+        own = [found[scene, planner, agents] for planner, agents in drivers]
+        rows.append((scene, str(max(row.windows for row in own)), *(_scene_cell(row) for row in own)))
+    return table(header, rows, class_="numbers")
+
+
+def _scene_cell(row: Row) -> str:
+    scores = " / ".join(_cells({**row.pdms, **row.epdms}, ("PDMS", "EPDMS")))
+    return f"{scores} ({row.windows} windows)" if row.without_plan else scores
 
 
 def _worst_scene(worst: Sequence[WorstWindow], scene: str, number: int) -> Markup:

@@ -16,13 +16,15 @@ from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 class DiffusionEngine:
     """Runs a network in evaluation mode: norms of both trunks folded, channels last, the device's `Execution`.
 
-    The trunks are copies: later changes of the network's own do not reach them. Heads and fusion are shared.
+    The trunks are copies: later changes of the network's own do not reach them. Heads and fusion are shared; only the
+    layout of their convolutions in memory changes.
     """
 
     def __init__(self, network: DiffusionDriveNetwork) -> None:
         self.network = network
         device = next(network.parameters()).device
         network.execution = Execution.SPARSE if device.type == "cpu" else Execution.DENSE
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         backbone = network.backbone
         self._trunks: tuple[Trunk, Trunk] = (_folded(backbone.image_encoder), _folded(backbone.lidar_encoder))
 

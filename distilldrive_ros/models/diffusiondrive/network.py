@@ -18,6 +18,7 @@ from distilldrive_ros.models.diffusiondrive.scene_encoder import (
     SceneFeatures,
     cross_bev_map,
     decode_queries,
+    hoisted_cross_bev_map,
 )
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.diffusiondrive.trajectory_head import PlanOutputs, TrajectoryHead
@@ -125,7 +126,8 @@ class DiffusionDriveNetwork(nn.Module):
         targets = self._query_embedding.weight[None].expand(len(status), -1, -1)
         queries = decode_queries(self._tf_decoder, targets, tokens)
         ego, agents = queries[-1][:, :1], queries[-1][:, 1:]
-        cross_bev = cross_bev_map(tokens[:, :-1], features.bev_up, self.bev_proj)
+        to_map = cross_bev_map if self.execution is Execution.PLAIN else hoisted_cross_bev_map
+        cross_bev = to_map(tokens[:, :-1], features.bev_up, self.bev_proj)
         return SceneFeatures(cross_bev, ego, agents, tokens, queries)
 
     def decode(

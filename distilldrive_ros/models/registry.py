@@ -11,13 +11,16 @@ from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineMode
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.errors import ConfigurationError
 
+PRECISIONS = ("fp32", "bf16", "fp16")
+
 
 @dataclass(frozen=True)
 class ModelRequest:
     """`weights`: checkpoint or None for untrained weights drawn from `seed`. `device`: auto, cpu, cuda or cuda:N.
 
     Of the diffusion models: `partial_weights` takes a checkpoint that leaves modules untrained; `sampling` is
-    compatible or proper, `candidates` deterministic or random (see their `schedule` and `noise`).
+    compatible or proper, `candidates` deterministic or random (see their `schedule` and `noise`). `precision` of the
+    image networks: fp32, bf16, or fp16 on a GPU.
     """
 
     weights: Path | None = None
@@ -26,6 +29,7 @@ class ModelRequest:
     partial_weights: bool = False
     sampling: str = "compatible"
     candidates: str = "deterministic"
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
     def build(request: ModelRequest) -> DrivingModel:
         if request.weights is not None:
             raise ConfigurationError(f"model {kind} is a rule and takes no weights; leave the weights empty")
+        if request.precision != "fp32":
+            raise ConfigurationError(f"model {kind} is a rule without networks; leave the precision fp32")
         return BaselineModel(BaselineConfig(kind))
 
     return build
@@ -59,9 +65,11 @@ def _student(preset: str) -> Callable[[ModelRequest], DrivingModel]:
             raise ConfigurationError(f"model {preset} takes no partial weights; leave partial_weights false")
         _before_torch()
         # Imported here: the rules above must run where torch is not installed.
+        from distilldrive_ros.models.distilldrive.engine import EngineOptions
         from distilldrive_ros.models.distilldrive.processor import build_student
 
-        return build_student(preset, request.weights, request.device, request.seed)
+        options = EngineOptions(precision=request.precision)
+        return build_student(preset, request.weights, request.device, request.seed, options=options)
 
     return build
 
@@ -73,7 +81,13 @@ def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
 
         settings = planner_settings(request.sampling, request.candidates, request.seed)
         return build_diffusiondrive(
-            preset, request.weights, request.device, request.seed, request.partial_weights, settings
+            preset,
+            request.weights,
+            request.device,
+            request.seed,
+            request.partial_weights,
+            settings,
+            request.precision,
         )
 
     return build

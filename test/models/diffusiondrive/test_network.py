@@ -89,7 +89,7 @@ def test_untrained_weights_follow_the_generator() -> None:
 
 
 def test_wrong_shapes_are_refused(tiny_network: DiffusionDriveNetwork, tiny_inputs: DiffusionInputs) -> None:
-    with pytest.raises(ValueError, match=r"lidar is \(2, 1, 64, 64\)"):
+    with pytest.raises(ValueError, match=r"lidar has the shape \(2, 1, 64, 64\)"):
         run(tiny_network, DiffusionInputs(tiny_inputs.camera, tiny_inputs.lidar[..., :64, :64], tiny_inputs.status))
 
 

@@ -55,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
         DistillDriveError: no bag can be used, or a model or the rig is wrong; the message says why.
     """
     limit_threads(args.threads)
-    frames = frame_settings(args.rig, key_frames_only=not args.all_sets)
+    names = [word.partition("=")[0] for word in args.model]
+    frames = frame_settings(args.rig, not args.all_sets, [name for name in names if name in MODELS])
     recorded = _recorded(args.plans)
-    models = _models(args.model, args.device)
+    models = _models(args.model, args.device, args.precision)
     if not models and not recorded:
         raise ConfigurationError(f"nothing to evaluate; give --model ({', '.join(MODELS)}) or --plans NAME=BAG")
     total = len(args.bags) * (len(models) + len(recorded))
@@ -95,7 +96,7 @@ def _recorded(words: list[str]) -> dict[str, list[Path]]:
     return recorded
 
 
-def _models(words: list[str], device: str) -> dict[str, DrivingModel]:
+def _models(words: list[str], device: str, precision: str) -> dict[str, DrivingModel]:
     """Loaded models by the words that named them.
 
     Raises:
@@ -106,7 +107,8 @@ def _models(words: list[str], device: str) -> dict[str, DrivingModel]:
     models = {}
     for word in words:
         name, _, weights = word.partition("=")
-        models[word] = load_model(name, ModelRequest(Path(weights) if weights else None, device))
+        request = ModelRequest(Path(weights) if weights else None, device, precision=precision)
+        models[word] = load_model(name, request)
     return models
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
+from distilldrive_ros.models.diffusiondrive.config import NAVSIM_CAMERAS
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS as FRONT_CAMERAS
+from distilldrive_ros.models.distilldrive.config import NUSCENES_CAMERAS as SURROUND_CAMERAS
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -33,13 +36,22 @@ class ModelRequest:
 
 
 @dataclass(frozen=True)
+class SensorNeeds:
+    """What a set must hold for a model. `rigs`: names of cameras, any of these groups will do; none: it is blind."""
+
+    rigs: tuple[tuple[str, ...], ...] = ()
+    lidar: bool = False
+
+
+@dataclass(frozen=True)
 class ModelEntry:
-    """What the tables and `--help` say of a model, and how it is made."""
+    """What the tables and `--help` say of a model, what it needs of the sensors, and how it is made."""
 
     summary: str
     sensors: str
     weights: str
     build: Callable[[ModelRequest], DrivingModel]
+    needs: SensorNeeds = SensorNeeds()
 
 
 def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
@@ -93,39 +105,51 @@ def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
     return build
 
 
+_SURROUND = SensorNeeds((SURROUND_CAMERAS,))
+_FRONT_AND_LIDAR = SensorNeeds((NAVSIM_CAMERAS, FRONT_CAMERAS), lidar=True)
+
 MODELS: dict[str, ModelEntry] = {
     "student": ModelEntry(
         "DistillDrive student, full size (86 M parameters), 18 modes; loads the official checkpoints",
         "6 cameras",
         "official checkpoints of DistillDrive; none shipped, untrained without",
         _student("student"),
+        _SURROUND,
     ),
     "student_tiny": ModelEntry(
-        "the same network, small, for two CPU cores", "6 cameras", "none yet, untrained", _student("student_tiny")
+        "the same network, small, for two CPU cores",
+        "6 cameras",
+        "none yet, untrained",
+        _student("student_tiny"),
+        _SURROUND,
     ),
     "diffusiondrive": ModelEntry(
         "DiffusionDriveV2 with mode selector (93 M parameters), 800 candidates, the best 32 with scores",
         "3 front cameras, LiDAR",
         "official checkpoints of DiffusionDriveV2 (sel); none shipped, untrained without",
         _diffusiondrive("diffusiondrive"),
+        _FRONT_AND_LIDAR,
     ),
     "diffusiondrive_rl": ModelEntry(
         "its policy alone (59 M parameters), 80 candidates without a selector",
         "3 front cameras, LiDAR",
         "official checkpoints (rl, sel); none shipped, untrained without",
         _diffusiondrive("diffusiondrive_rl"),
+        _FRONT_AND_LIDAR,
     ),
     "diffusiondrive_v1": ModelEntry(
         "DiffusionDrive, imitation only (61 M parameters), 20 modes",
         "3 front cameras, LiDAR",
         "official checkpoint (v1); none shipped, untrained without",
         _diffusiondrive("diffusiondrive_v1"),
+        _FRONT_AND_LIDAR,
     ),
     "diffusiondrive_tiny": ModelEntry(
         "policy with selector made small, for two CPU cores",
         "3 front cameras, LiDAR",
         "none yet, untrained",
         _diffusiondrive("diffusiondrive_tiny"),
+        _FRONT_AND_LIDAR,
     ),
     "constant_velocity": ModelEntry(
         "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")

@@ -11,7 +11,6 @@ import torch
 
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.diffusiondrive.adapter import (
-    NUSCENES_CAMERAS,
     PreparedSet,
     RigCache,
     object_predictions,
@@ -23,7 +22,7 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
 )
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
 from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
-from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig, preset
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig, preset
 from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs

@@ -20,6 +20,7 @@ ROOMS = {
     "visualization": 3,
     "bags": 3,
     "evaluation": 3,
+    "worlds": 3,
     "nodes": 4,
     "cli": 5,
     "bench": 5,

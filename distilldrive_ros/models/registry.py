@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
-from distilldrive_ros.models.baselines.pdm_closed import PdmClosedModel
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -52,6 +51,9 @@ def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
 def _pdm_closed(request: ModelRequest) -> DrivingModel:
     if request.weights is not None:
         raise ConfigurationError("model pdm_closed is a rule and takes no weights; leave the weights empty")
+    # Imported here: scipy and shapely take their time, and only this model needs them.
+    from distilldrive_ros.models.baselines.pdm_closed import PdmClosedModel
+
     return PdmClosedModel()
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
-from distilldrive_ros.models.baselines.pdm_closed import PdmClosedModel
 from distilldrive_ros.models.diffusiondrive.config import NAVSIM_CAMERAS
 from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS as FRONT_CAMERAS
 from distilldrive_ros.models.distilldrive.config import NUSCENES_CAMERAS as SURROUND_CAMERAS
@@ -73,6 +72,9 @@ def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
 def _pdm_closed(request: ModelRequest) -> DrivingModel:
     if request.weights is not None:
         raise ConfigurationError("model pdm_closed is a rule and takes no weights; leave the weights empty")
+    # Imported here: scipy and shapely take their time, and only this model needs them.
+    from distilldrive_ros.models.baselines.pdm_closed import PdmClosedModel
+
     return PdmClosedModel()
 
 

@@ -21,6 +21,7 @@ ROOMS = {
     "bags": 3,
     "evaluation": 3,
     "training": 3,
+    "worlds": 3,
     "nodes": 4,
     "cli": 5,
     "bench": 5,

@@ -107,7 +107,7 @@ def make_batch() -> BatchFactory:
 
 @pytest.fixture(scope="session")
 def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The made-up scene with small pictures: eight key frames, complete with map, boxes and sweeps. Not to be changed."""
+    """The made-up scene with small pictures: six key frames, complete with map, boxes and sweeps. Not to be changed."""
     root = tmp_path_factory.mktemp("demo") / "root"
-    make_demo_scene(root, np.random.default_rng(5), DemoSceneOptions(key_frames=8, width=320, workers=1))
+    make_demo_scene(root, np.random.default_rng(5), DemoSceneOptions(key_frames=6, width=160, workers=1))
     return root

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +110,8 @@ def _column(nuscenes: NuScenes, rows: list[Row], field: str, length: int) -> Arr
     if len(values) == len(rows) and np.isfinite(values).all() and (length != 4 or (np.abs(values).sum(1) > 1e-6).all()):
         return values
     for row in rows:
-        value = row.get(field)
-        entries = value if isinstance(value, list) else [value]
+        value: Any = row.get(field)
+        entries: list[Any] = value if isinstance(value, list) else [value]
         good = len(entries) == length and all(isinstance(v, (int, float)) for v in entries)
         if not good or not np.isfinite(np.array(entries)).all() or (length == 4 and not np.any(entries)):
             path = nuscenes.tables.path("sample_annotation")

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from distilldrive_ros.scene.errors import DatasetError
+from distilldrive_ros.scene.errors import DistillDriveError
+
+
+class StorageError(DistillDriveError):
+    """A disk is full or refuses a file; what was there before is untouched."""
 
 
 def write_whole_file(path: Path, write: Callable[[IO[bytes]], object], durable: bool = False) -> None:
@@ -20,7 +24,7 @@ def write_whole_file(path: Path, write: Callable[[IO[bytes]], object], durable: 
         durable: wait until the disk has it, so that a power cut leaves the old or the new file.
 
     Raises:
-        DatasetError: the disk is full or refuses the file; what was there before is untouched.
+        StorageError: the disk is full or refuses the file; what was there before is untouched.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +44,7 @@ def write_whole_file(path: Path, write: Callable[[IO[bytes]], object], durable: 
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise DatasetError(
+        raise StorageError(
             f"cannot write {path}: {error.strerror or error}; make room on the disk or choose another folder"
         ) from error
 

@@ -19,8 +19,8 @@ class AgentArrays:
     """N road users, one or more key frames: the arrays behind `training.batch.AgentTargets`.
 
     boxes (N, 9) float32: x, y, z, length, width, height (m), yaw [-pi, pi), vx, vy (m/s, 0 where unknown). labels,
-    ids (N,) int64. offsets (N, T, 2) float32: displacement per step of 0.5 s, the first from the box centre (m), 0 where
-    not `valid` (N, T) float32.
+    ids (N,) int64. offsets (N, T, 2) float32: displacement per step of 0.5 s, the first from the box centre (m), 0
+    where not `valid` (N, T) float32.
     """
 
     boxes: NDArray[np.float32]

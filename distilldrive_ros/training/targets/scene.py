@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,9 @@ def scene_targets(
     agents = [agent_arrays(source.boxes, k, inverse(pose)) for k, pose in enumerate(world_from_network)]
     futures = [ego_future(source.track, frame.stamp_ns, base_from_network) for frame in frames]
     lines = [
-        polyline_arrays(map_region(expansion, f.world_from_base, base_from_lidar) if expansion else (), base_from_network)
+        polyline_arrays(
+            map_region(expansion, f.world_from_base, base_from_lidar) if expansion else (), base_from_network
+        )
         for f in frames
     ]
     views = _views(source, world_from_network, cameras)
@@ -137,9 +140,7 @@ def _network_mounting(source: SceneSource) -> tuple[Array, Array]:
     return pose, network_frame(frame)
 
 
-def _views(
-    source: SceneSource, world_from_network: Array, cameras: Sequence[str]
-) -> dict[str, NDArray[np.str_] | NDArray[np.int64] | Array]:
+def _views(source: SceneSource, world_from_network: Array, cameras: Sequence[str]) -> dict[str, Any]:
     """Files, sizes and geometry of all cameras at all key frames."""
     nuscenes, count = source.nuscenes, len(source.key_frames)
     found = {(d.sample_token, d.channel): d for d in source.measurements if d.is_key_frame}

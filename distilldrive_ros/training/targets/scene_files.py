@@ -17,8 +17,8 @@ import distilldrive_ros.training.targets as targets_package
 from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.scene.errors import DatasetError
-from distilldrive_ros.training.whole_files import write_whole_file
 from distilldrive_ros.training.targets.scene import SceneTargets, scene_targets
+from distilldrive_ros.training.whole_files import write_whole_file
 
 # The tables that targets are made of.
 _TABLES = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor", "sample_annotation", "instance", "log")
@@ -38,6 +38,7 @@ def load_or_make_targets(
 
     Raises:
         DatasetError: root, tables or a scene are not there, or contradict themselves.
+        StorageError: the cache cannot be written to.
     """
     nuscenes = NuScenes(dataroot, version)
     folder = cache / f"targets-{_fingerprint(nuscenes, cameras)}"
@@ -60,8 +61,8 @@ def load_or_make_targets(
 
 
 def write_targets(path: Path, targets: SceneTargets) -> None:
-    """Write all arrays, whole or not at all. Raises DatasetError where the disk does not take them."""
-    arrays = {item.name: np.asarray(getattr(targets, item.name)) for item in fields(targets)}
+    """Write all arrays, whole or not at all. Raises StorageError where the disk does not take them."""
+    arrays: dict[str, Any] = {item.name: np.asarray(getattr(targets, item.name)) for item in fields(targets)}
     write_whole_file(path, lambda stream: np.savez(stream, **arrays))
 
 

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.config import BOX_SIZE, NUM_COMMANDS, DistillDriveConfig
+from distilldrive_ros.models.distilldrive.config import BOX_SIZE, NUM_COMMANDS, DistillDriveConfig, MotionConfig
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
 _DETECTION_RADIUS = 55.0
@@ -66,9 +66,8 @@ def map_anchors(config: DistillDriveConfig) -> Tensor:
     return points.flatten(1)
 
 
-def motion_anchors(config: DistillDriveConfig) -> Tensor:
+def motion_anchors(motion: MotionConfig) -> Tensor:
     """Positions [classes, modes, steps, 2] in the agent's frame, x along its heading: stop, straight, left, right."""
-    motion = config.motion
     anchors = []
     for name in CLASS_NAMES:
         for mode in range(motion.agent_modes):
@@ -78,9 +77,8 @@ def motion_anchors(config: DistillDriveConfig) -> Tensor:
     return torch.stack(anchors).view(len(CLASS_NAMES), motion.agent_modes, motion.agent_steps, 2)
 
 
-def plan_anchors(config: DistillDriveConfig) -> Tensor:
+def plan_anchors(motion: MotionConfig) -> Tensor:
     """Ego positions [commands, modes, steps, 2] in the LiDAR frame: per command drivable arcs of several speeds."""
-    motion = config.motion
     duration = motion.ego_steps * motion.step_seconds
     arcs = []
     for wanted in _EGO_TURN:

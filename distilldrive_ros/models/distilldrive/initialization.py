@@ -69,8 +69,8 @@ def _set_anchors(network: StudentNetwork, generator: torch.Generator) -> None:
     heads.map_head.instance_bank.anchor.copy_(anchors.map_anchors(config))
     nn.init.xavier_uniform_(heads.map_head.instance_bank.instance_feature, generator=generator)
     motion = heads.motion_plan_head
-    motion.motion_anchor.copy_(anchors.motion_anchors(config))
-    motion.plan_anchor.copy_(anchors.plan_anchors(config))
+    motion.motion_anchor.copy_(anchors.motion_anchors(config.motion))
+    motion.plan_anchor.copy_(anchors.plan_anchors(config.motion))
     motion.plan_anchor_delta.copy_(anchors.step_deltas(motion.plan_anchor))
 
 

@@ -50,8 +50,8 @@ class QueueState:
 
 
 @dataclass(frozen=True)
-class StudentState:
-    """Everything that lives from frame to frame.
+class PerceptionState:
+    """What perception remembers from frame to frame.
 
     `timestamp` [B] float64 s and `world_from_lidar` [B, 4, 4] float64 belong to the frame that left the state
     behind; anchors and boxes are in the LiDAR frame of that instant.
@@ -62,6 +62,16 @@ class StudentState:
     detection: BankState
     identity: IdentityState
     map: BankState
+
+    @property
+    def batch_size(self) -> int:
+        return self.timestamp.shape[0]
+
+
+@dataclass(frozen=True)
+class StudentState(PerceptionState):
+    """Everything that lives from frame to frame: perception and the queue of instances."""
+
     queue: QueueState
 
     def is_finite(self) -> bool:
@@ -71,10 +81,6 @@ class StudentState:
     def to(self, device: torch.device | str) -> StudentState:
         """Copy on another device."""
         return map_tensors(self, lambda tensor: tensor.to(device))
-
-    @property
-    def batch_size(self) -> int:
-        return self.timestamp.shape[0]
 
 
 def state_tensors(state: Any) -> Iterator[Tensor]:

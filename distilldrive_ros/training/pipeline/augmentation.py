@@ -23,7 +23,7 @@ class AugmentationConfig:
     """What training changes about a frame. The defaults are those of the official training.
 
     `resize`: range of the scale, 1 covering the network's image exactly; `crop`: shift the crop sideways where the
-    picture is wider than the network's; `flip` and `grid_mask`: probabilities; `rotation_deg`: pictures turn by up to
+    picture is wider than the network's; `flip`: probability; `rotation_deg`: pictures turn by up to
     that much either way; `scene_rotation_deg`: the scene itself, LiDAR frame and all targets, about the vertical;
     `photometric`: colours and brightness.
     """
@@ -34,7 +34,6 @@ class AugmentationConfig:
     rotation_deg: float = 5.4
     scene_rotation_deg: float = 0.0
     photometric: bool = True
-    grid_mask: float = 0.7
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn. Raises ConfigurationError."""
@@ -42,7 +41,6 @@ class AugmentationConfig:
         problems = {
             f"resize is {self.resize}, must be two rising numbers within 0.5 to 2": not 0.5 <= low <= high <= 2,
             f"flip is {self.flip}, must be within 0 to 1": not 0 <= self.flip <= 1,
-            f"grid_mask is {self.grid_mask}, must be within 0 to 1": not 0 <= self.grid_mask <= 1,
             f"rotation_deg is {self.rotation_deg}, must be within 0 to 45": not 0 <= self.rotation_deg <= 45,
             f"scene_rotation_deg is {self.scene_rotation_deg}, must be within 0 to 180": (
                 not 0 <= self.scene_rotation_deg <= 180
@@ -53,7 +51,7 @@ class AugmentationConfig:
             raise ConfigurationError(f"augmentation: {'; '.join(broken)}; correct the training configuration")
 
 
-NO_AUGMENTATION = AugmentationConfig((1.0, 1.0), False, 0.0, 0.0, 0.0, False, 0.0)
+NO_AUGMENTATION = AugmentationConfig((1.0, 1.0), False, 0.0, 0.0, 0.0, False)
 """The frame as inference sees it."""
 
 

@@ -7,20 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from distilldrive_ros.scene.errors import DatasetError, SensorDataError
 from distilldrive_ros.training.batch import TrainingBatch, join
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig, View, draw_view
 from distilldrive_ros.training.pipeline.frames import ImageSettings, annotation_batch, camera_batch
-from distilldrive_ros.training.pipeline.grid_mask import draw_grid_mask
 from distilldrive_ros.training.pipeline.image_store import ImageStore
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 from distilldrive_ros.training.targets.scene import SceneTargets
 
 # What the generators of one seed are told apart by.
-_VIEW, _COLOURS, _GRID = 1, 2, 3
+_VIEW, _COLOURS = 1, 2
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,6 @@ class FrameDataset(Dataset[LoadedBatch]):
         if self._augmentation.photometric:
             colours = np.random.default_rng([self._seed, _COLOURS, request.iteration, request.lane])
         cameras = camera_batch(scene, key_frame, view, self._settings, self._store, self._dataroot, colours)
-        grid = np.random.default_rng([self._seed, _GRID, request.iteration])
-        mask = draw_grid_mask(self._settings.height, self._settings.width, self._augmentation.grid_mask, grid)
-        if mask is not None:
-            cameras = replace(cameras, images=cameras.images * torch.from_numpy(mask))
         return replace(batch, cameras=cameras)
 
     def _view(self, request: FrameRequest) -> View:

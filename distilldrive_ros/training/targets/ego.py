@@ -15,6 +15,8 @@ from distilldrive_ros.geometry.poses import inverse, rotation_from_quaternion, t
 Array = NDArray[np.float64]
 
 EGO_STEPS = 6
+# Steps of the camera+LiDAR models' plans: NAVSIM's 4 s.
+DRIVE_STEPS = 8
 EGO_STEP_S = 0.5
 # Velocities this far before and after a stamp give its acceleration, s.
 ACCELERATION_SPAN_S = 0.25
@@ -43,6 +45,21 @@ def ego_future(track: EgoTrack, stamp_ns: int, base_from_network: Array) -> tupl
     offsets, valid = np.zeros((EGO_STEPS, 2)), np.zeros(EGO_STEPS)
     offsets[:known], valid[:known] = np.diff(places, axis=0), 1.0
     return offsets, valid
+
+
+def ego_drive(track: EgoTrack, stamp_ns: int) -> tuple[Array, Array]:
+    """The way of base_link over the next 4 s, the target of the camera+LiDAR models.
+
+    Returns:
+        x, y (m) and heading (rad) per step (8, 3) in base_link of `stamp_ns`, 0 where not valid, and valid (8,).
+    """
+    _, translations, rotations = track.future(stamp_ns, DRIVE_STEPS, EGO_STEP_S)
+    w, x, y, z = rotations.T
+    drive, valid = np.zeros((DRIVE_STEPS, 3)), np.zeros(DRIVE_STEPS)
+    known = len(translations)
+    drive[:known, :2], valid[:known] = translations[:, :2], 1.0
+    drive[:known, 2] = np.arctan2(2 * (x * y + z * w), 1 - 2 * (y * y + z * z))
+    return drive, valid
 
 
 def ego_status(dataroot: Path, scene_name: str, track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:

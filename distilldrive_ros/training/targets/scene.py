@@ -19,7 +19,7 @@ from distilldrive_ros.models.distilldrive.frames import network_frame
 from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.scene.sensor_frame import LidarFrame
 from distilldrive_ros.training.targets.agents import AgentArrays, agent_arrays
-from distilldrive_ros.training.targets.ego import ego_future, ego_status
+from distilldrive_ros.training.targets.ego import ego_drive, ego_future, ego_status
 from distilldrive_ros.training.targets.polylines import polyline_arrays
 
 Array = NDArray[np.float64]
@@ -31,7 +31,8 @@ class SceneTargets:
 
     `tokens` (K,) of the samples; `stamps_ns` (K,); `world_from_network` (K, 4, 4). Road users of key frame k are rows
     `agent_starts[k]:agent_starts[k + 1]` of `boxes` (N, 9), `labels` (N,), `ids` (N,), `offsets` (N, 12, 2), `valid`
-    (N, 12): see `AgentArrays`. `ego_offsets` (K, 6, 2), `ego_valid` (K, 6), `commands` (K,), `status` (K, 10). Lines
+    (N, 12): see `AgentArrays`. `ego_offsets` (K, 6, 2), `ego_valid` (K, 6): `ego_future`; `drive` (K, 8, 3),
+    `drive_valid` (K, 8): `ego_drive`; `commands` (K,), `status` (K, 10). Lines
     `line_starts[k]:line_starts[k + 1]` of `lines` (P, 20, 2) and `line_labels` (P,). `images` (K, C) and `sweeps` (K,):
     files relative to the root, empty where the tables name none; `image_sizes` (K, C, 2) width and height;
     `intrinsics` (K, C, 3, 3); `camera_from_network` (K, C, 4, 4), ego motion between the stamps included;
@@ -50,6 +51,8 @@ class SceneTargets:
     valid: NDArray[np.float32]
     ego_offsets: NDArray[np.float32]
     ego_valid: NDArray[np.float32]
+    drive: NDArray[np.float32]
+    drive_valid: NDArray[np.float32]
     commands: NDArray[np.int64]
     status: NDArray[np.float32]
     line_starts: NDArray[np.int64]
@@ -94,6 +97,7 @@ def scene_targets(
     stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
 
     agents = [agent_arrays(source.boxes, k, inverse(pose)) for k, pose in enumerate(world_from_network)]
+    drives = [ego_drive(source.track, frame.stamp_ns) for frame in frames]
     futures = [ego_future(source.track, frame.stamp_ns, base_from_network) for frame in frames]
     lines = [
         polyline_arrays(
@@ -115,6 +119,8 @@ def scene_targets(
         valid=np.concatenate([a.valid for a in agents]),
         ego_offsets=np.stack([offsets for offsets, _ in futures]).astype(np.float32),
         ego_valid=np.stack([valid for _, valid in futures]).astype(np.float32),
+        drive=np.stack([drive for drive, _ in drives]).astype(np.float32),
+        drive_valid=np.stack([valid for _, valid in drives]).astype(np.float32),
         commands=np.array([int(frame.command.command) for frame in frames], np.int64),
         status=ego_status(nuscenes.dataroot, scene.name, source.track, stamps_ns).astype(np.float32),
         line_starts=_starts([len(labels) for _, labels in lines]),

@@ -23,7 +23,6 @@ from distilldrive_ros.training.pipeline.augmentation import (
     view_geometry,
     view_matrix,
 )
-from distilldrive_ros.training.pipeline.grid_mask import draw_grid_mask
 from distilldrive_ros.training.pipeline.photometric import distort, scale_saturation, shift_hue
 
 VIEWS = st.builds(
@@ -80,9 +79,7 @@ def test_draws_stay_in_their_ranges_and_follow_the_generator() -> None:
     assert (round(x, 9), round(y, 9)) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("resize", (1.2, 0.8)), ("flip", 1.5), ("grid_mask", -1.0), ("rotation_deg", 90.0)]
-)
+@pytest.mark.parametrize(("field", "value"), [("resize", (1.2, 0.8)), ("flip", 1.5), ("rotation_deg", 90.0)])
 def test_ranges_that_cannot_be_drawn_are_refused(field: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=field):
         AugmentationConfig(**{field: value})  # type: ignore[arg-type]
@@ -108,15 +105,3 @@ def test_distortion_follows_its_generator_and_changes_pictures() -> None:
         assert result.dtype == np.float32
         np.testing.assert_array_equal(result, distort(picture, np.random.default_rng(seed)))
     assert sum(np.abs(r - picture).max() > 1 for r in results) > 20
-
-
-def test_grid_mask_leaves_stripes() -> None:
-    rng = np.random.default_rng(0)
-    masks = [draw_grid_mask(64, 176, 0.7, rng) for _ in range(300)]
-    drawn = [m for m in masks if m is not None]
-    assert 0.6 < len(drawn) / len(masks) < 0.8
-    assert {m.shape for m in drawn} == {(64, 176)}
-    assert all(set(np.unique(m)) <= {0.0, 1.0} for m in drawn)
-    # Half of the rows and half of the columns are stripes: a quarter of the picture is blank.
-    assert 0.65 < np.mean([m.mean() for m in drawn]) < 0.85
-    assert draw_grid_mask(64, 176, 0.0, rng) is None

@@ -46,7 +46,7 @@ def read_anchors(path: Path, config: DistillDriveConfig) -> AnchorSet:
         raise ConfigurationError(f"anchor file {path} does not exist; {remedy}") from error
     except KeyError as error:
         raise ConfigurationError(f"anchor file {path} lacks an array: {error.args[0]}; {remedy}") from error
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise ConfigurationError(f"anchor file {path} is no .npz file of arrays ({error}); {remedy}") from error
     for name, shape in expected.items():
         if found[name].shape != shape:

@@ -72,7 +72,7 @@ def read_targets(path: Path) -> SceneTargets | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             values: dict[str, Any] = {name: file[name] for name in names}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile):
         return None
     values["name"], values["has_map"] = str(values["name"]), bool(values["has_map"])
     return SceneTargets(**values)

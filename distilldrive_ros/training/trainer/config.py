@@ -107,8 +107,8 @@ class OptimizerConfig:
 class RunConfig:
     """One training: `iterations` of `batch_size` streams per process, from `seed`.
 
-    `precision` fp32 or bf16 (autocast, weights stay fp32). `dropout` False and `frozen_norm` True (batch norm keeps its
-    running statistics) suit very small data. A checkpoint every `checkpoint_interval`, the last `keep_checkpoints`
+    `precision` of the image network: fp32 or bf16 (autocast). `dropout` False and `frozen_norm` True (batch norm keeps
+    its running statistics) suit very small data. A checkpoint every `checkpoint_interval`, the last `keep_checkpoints`
     stay; numbers every `log_interval`. `threads` of torch, 0 for its own choice.
     """
 

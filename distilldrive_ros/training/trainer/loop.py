@@ -21,6 +21,7 @@ from distilldrive_ros.training.trainer.checkpoints import Checkpoint, Checkpoint
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.logs import TrainingLog
 from distilldrive_ros.training.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
+from distilldrive_ros.training.trainer.precision import lower_image_precision
 from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.whole_files import write_whole_file
 
@@ -52,6 +53,8 @@ class Trainer:
         self._processes = processes
         self._stage = stage.to(processes.device)
         self._set_modes()
+        if config.run.precision == "bf16":
+            lower_image_precision(self._stage, processes.device.type)
         self._optimizer = build_optimizer(self._stage, config.optimizer)
         self._checkpoints = CheckpointFolder(folder, config, config.run.batch_size * processes.world_size)
         self._skipped: dict[str, None] = {}
@@ -145,9 +148,8 @@ class Trainer:
         rate = learning_rate(self._config.optimizer, iteration, run.iterations)
         set_learning_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self._processes.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-            losses = model(batch)
-        objective = total({name: value.float() for name, value in losses.items()})
+        losses = model(batch)
+        objective = total(losses)
         terms = {f"loss/{name}": value.detach() for name, value in losses.items()}
         terms["loss/total"] = objective.detach()
         self._stop_unless_finite(objective.detach(), "loss", iteration, batch, terms)

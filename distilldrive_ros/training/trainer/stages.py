@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from distilldrive_ros.models.distilldrive.anchors import AnchorSet
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
@@ -48,6 +49,7 @@ def build_stage(config: TrainConfig, rank: int = 0) -> Stage:
         return TeacherStage(_teacher(config, anchors, generator), value=config.options.value)
     options = fixed_options(config.options) if config.model.repaired else config.options
     student = untrained_network(dimensions, generator, anchors)
+    draw_encoder_biases(student, generator)
     if config.stage == "perception":
         return PerceptionStage(student, options, noise)
     if config.model.perception_weights is not None:
@@ -55,10 +57,24 @@ def build_stage(config: TrainConfig, rank: int = 0) -> Stage:
     return StudentStage(student, _trained_teacher(config, anchors, generator), options, noise)
 
 
+@torch.no_grad()
+def draw_encoder_biases(network: nn.Module, generator: torch.Generator) -> None:
+    """Biases of the anchor encoders as torch draws them, in place of zeros.
+
+    An object that stands still has a velocity of exactly zero. Without biases its encoding is zero as well, up to layer
+    norms that blow up the gradient of it by orders of magnitude, and clipping then stills all the rest.
+    """
+    for name, module in network.named_modules():
+        if "anchor_encoder" in name.split(".") and isinstance(module, nn.Linear):
+            limit = module.in_features**-0.5
+            module.bias.uniform_(-limit, limit, generator=generator)
+
+
 def _teacher(config: TrainConfig, anchors: AnchorSet | None, generator: torch.Generator) -> TeacherNetwork:
     network = untrained_teacher(_teacher_config(config), generator)
     if anchors is not None:
         set_anchors(network, anchors.motion, anchors.plan)
+    draw_encoder_biases(network, generator)
     return network
 
 

@@ -21,6 +21,7 @@ ROOMS = {
     "bags": 3,
     "evaluation": 3,
     "training": 3,
+    "worlds": 3,
     "nodes": 4,
     "cli": 5,
     "bench": 5,
@@ -35,7 +36,7 @@ TORCH_ROOMS = {"models", "training", "nodes", "cli", "bench", "environment"}
 # Rooms of one floor may not know each other, but for these.
 SAME_FLOOR = {
     ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),
-    ("models", "environment"),
+    ("models", "environment"), ("models", "planning"),
 }  # fmt: skip
 MAX_LINES = 500
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "replay": "run a bag through a model without ROS, the same result every time",
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
+    "train": "train the networks on a nuScenes-schema root, by stages",
     "bench": "measure this machine, write a table and JSON",
     "engine": "compile the kernels ahead of the first run",
     "doctor": "what is installed, what is missing, what to do",

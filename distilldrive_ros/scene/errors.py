@@ -33,3 +33,7 @@ class ModelOutputError(DistillDriveError):
 
 class DeviceMemoryError(DistillDriveError):
     """The device has no memory left for a step; the model stays usable."""
+
+
+class WorldError(DistillDriveError):
+    """A driving world cannot be made, shown or run on: missing engine, impossible scenario, engine failure."""

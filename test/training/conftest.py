@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene
 from distilldrive_ros.models.distilldrive.config import STATUS_SIZE, DistillDriveConfig, student_tiny
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.training.batch import (
@@ -100,3 +103,11 @@ def make_batch() -> BatchFactory:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up scene with small pictures: six key frames, complete with map, boxes and sweeps. Not to be changed."""
+    root = tmp_path_factory.mktemp("demo") / "root"
+    make_demo_scene(root, np.random.default_rng(5), DemoSceneOptions(key_frames=6, width=160, workers=1))
+    return root

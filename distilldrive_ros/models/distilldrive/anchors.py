@@ -7,6 +7,7 @@ LiDAR frame: x right, y forward. A checkpoint overwrites all of them.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -39,6 +40,27 @@ _EGO_TURN = (-math.pi / 3, math.pi / 3, 0.0)
 _EGO_SPEEDS = (1.0, 10.0)
 _MIN_RADIUS = 6.0
 _MAX_LATERAL_ACCELERATION = 3.0
+
+
+@dataclass(frozen=True)
+class AnchorSet:
+    """Where a network starts from (spec 6.1), float32.
+
+    detection [N, 11] undecoded boxes; map [M, 2 S] polylines; motion [classes, modes, steps, 2] positions in the
+    agent's frame, x along its heading; plan [commands, modes, steps, 2] positions of the LiDAR.
+    """
+
+    detection: Tensor
+    map: Tensor
+    motion: Tensor
+    plan: Tensor
+
+
+def procedural_anchors(config: DistillDriveConfig) -> AnchorSet:
+    """Plain geometry."""
+    return AnchorSet(
+        detection_anchors(config), map_anchors(config), motion_anchors(config.motion), plan_anchors(config.motion)
+    )
 
 
 def detection_anchors(config: DistillDriveConfig) -> Tensor:

@@ -107,7 +107,12 @@ class MapConfig:
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Motion and planning head, generative module included (spec sections 6 and 8.1)."""
+    """Motion and planning head, generative module included (spec sections 6 and 8.1).
+
+    The last three say what the generative module is: as published by default, for the published weights need it so.
+    `signed_latent` lets mean and log sigma be negative (quirk Q3), `hidden_per_token` keeps tokens and streams apart
+    (quirk Q4), `generative` False leaves the module out. They change no name and no shape of the state dict.
+    """
 
     num_decoders: int = 3
     num_agent_keys: int = 50
@@ -122,6 +127,9 @@ class MotionConfig:
     latent_dim: int = 32
     gru_layers: int = 4
     log_sigma_limit: float = 5.0
+    signed_latent: bool = False
+    hidden_per_token: bool = False
+    generative: bool = True
 
     def __post_init__(self) -> None:
         _check_range("motion", "num_decoders", self.num_decoders, 1, 24)

@@ -49,6 +49,6 @@ setup(
     package_data={"": ["*.txt", "*.css", "*.js", "csrc/*"]},
     data_files=data_files(),
     install_requires=requirements("requirements.txt"),
-    extras_require={"ros": requirements("requirements-ros.txt"), "test": requirements("requirements-test.txt")},
+    extras_require={part: requirements(f"requirements-{part}.txt") for part in ("ros", "test", "export")},
     entry_points={"console_scripts": [f"{name} = {target}" for name, target in PROGRAMS.items()]},
 )

@@ -20,7 +20,7 @@ COMMANDS = {
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
     "bench": "measure this machine, write a table and JSON",
-    "engine": "compile the kernels ahead of the first run",
+    "engine": "compile the kernels ahead of the first run, export the student",
     "doctor": "what is installed, what is missing, what to do",
 }
 EXIT_USER_ERROR = 2

@@ -65,6 +65,7 @@ def make_inputs(config: DistillDriveConfig, t: int) -> StudentInputs:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_graphs_give_what_the_network_gives(network: StudentNetwork, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
     pytest.importorskip("onnxscript", reason="the extra `export` is not installed")

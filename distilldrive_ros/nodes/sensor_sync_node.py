@@ -113,6 +113,8 @@ class SensorSyncNode(Node):
         settings = self._server.current
         sensor = qos.sensor(settings.sensor_reliability, settings.sensor_depth)
         raw = settings.image_transport == "raw"
+        # First: the executor takes what is waiting in this order, and nothing can be placed without transforms.
+        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
         for camera in self._synchronizer.config.cameras:
             subject, base = f"camera/{camera.name}", f"camera/{camera.name}"
             on_image = functools.partial(self._on_image, camera.name)
@@ -127,7 +129,6 @@ class SensorSyncNode(Node):
         self._listen(Odometry, "odometry", "odometry", self._on_odometry, odometry)
         self._listen(msg.DrivingCommand, "command", "command", self._on_command, qos.reliable(10))
         self._listen(msg.SampleInfo, "sample_info", "sync", self._on_sample_info, qos.reliable(10))
-        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
 
     def _listen(
         self,

@@ -8,56 +8,45 @@ intersections, connectors whose centre lines cross form them.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.datasets.boxes import scene_boxes
+from distilldrive_ros.bags.scene_source import SceneSource
 from distilldrive_ros.datasets.ego_track import EgoTrack
-from distilldrive_ros.datasets.map_expansion import Lane, MapExpansion, open_map
+from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.records import Scene
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.route import Route, find_route
-from distilldrive_ros.evaluation.navsim.states import STATE_SIZE, State
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.datasets.route import Route, find_route
+from distilldrive_ros.datasets.route_region import road_areas
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import (
+    KIND_OF_CLASS,
     TIME_STEP_S,
     TRACK_STATES_V1,
     EgoStart,
     MapLayer,
     MapPolygon,
     NavsimWorld,
-    ObjectKind,
     ObjectTracks,
 )
+from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
 Array = NDArray[np.float64]
 
+WINDOW_STEPS = 5
 STEP_NS = round(TIME_STEP_S * 1e9)
 # Map around the drive that is kept, m.
 MAP_MARGIN_M = 100.0
 # Half the time over which acceleration and yaw acceleration are differences, s.
 DIFFERENCE_S = 0.2
-# Below this speed (m/s) a yaw rate says nothing of the steering angle.
-SLOWEST_STEERING_SPEED = 1.0
-
-KIND_OF_CLASS = {
-    "car": ObjectKind.VEHICLE,
-    "truck": ObjectKind.VEHICLE,
-    "construction_vehicle": ObjectKind.VEHICLE,
-    "bus": ObjectKind.VEHICLE,
-    "trailer": ObjectKind.VEHICLE,
-    "barrier": ObjectKind.BARRIER,
-    "motorcycle": ObjectKind.BICYCLE,
-    "bicycle": ObjectKind.BICYCLE,
-    "pedestrian": ObjectKind.PEDESTRIAN,
-    "traffic_cone": ObjectKind.TRAFFIC_CONE,
-}
 
 
 class SceneWorlds:
@@ -74,23 +63,20 @@ class SceneWorlds:
             ScoringError: the scene has no map, fewer than two key frames, or no route.
         """
         self.name = scene.name
-        samples = nuscenes.samples(scene)
-        if len(samples) < 2:
-            raise ScoringError(f"{scene.name} has {len(samples)} key frame(s); two or more are needed")
         expansion = open_map(nuscenes.dataroot, scene.location)
         if expansion is None:
             raise ScoringError(
                 f"{scene.name}: no maps/expansion/{scene.location}.json under {nuscenes.dataroot}; "
                 "download the nuScenes map expansion"
             )
-        first, last = samples[0].stamp_ns, samples[-1].stamp_ns
-        self.stamps_ns = np.arange(first, last + 1, STEP_NS)
-        track = EgoTrack(
-            (data.stamp_ns, nuscenes.ego_pose(data.ego_pose_token, f"sample_data {data.token}"))
-            for data in nuscenes.sample_data(scene, samples)
-        )
-        self.ego = _ego_states(track, self.stamps_ns)
-        self.objects = _tracks(nuscenes, scene, self.stamps_ns)
+        source = SceneSource(nuscenes, scene, expansion)
+        samples = source.samples
+        if len(samples) < 2:
+            raise ScoringError(f"{scene.name} has {len(samples)} key frame(s); two or more are needed")
+        self._key_frames = source.key_frames
+        self.stamps_ns = np.arange(samples[0].stamp_ns, samples[-1].stamp_ns + 1, STEP_NS)
+        self.ego = _ego_states(source.track, self.stamps_ns)
+        self.objects = _tracks(source, self.stamps_ns)
         self._expansion = expansion
         self.route: Route = find_route(expansion.lanes, self.ego[:, :3])
 
@@ -98,6 +84,16 @@ class SceneWorlds:
     def steps(self) -> int:
         """Instants T."""
         return len(self.stamps_ns)
+
+    @property
+    def window_starts(self) -> range:
+        """Instants, half a second apart, whose objects are known for 5 s."""
+        return range(0, self.steps - TRACK_STATES_V1 + 1, WINDOW_STEPS)
+
+    def command(self, step: int) -> Command:
+        """Driving command of the key frame that holds at an instant, read off the recorded drive as in bags."""
+        reached = [k for k in self._key_frames if k.stamp_ns <= self.stamps_ns[step]]
+        return (reached or self._key_frames)[-1 if reached else 0].command.command
 
     @cached_property
     def polygons(self) -> tuple[MapPolygon, ...]:
@@ -119,51 +115,40 @@ class SceneWorlds:
         if not 0 <= step < self.steps:
             raise ScoringError(f"{self.name} has instants 0 to {self.steps - 1}, not {step}")
         state = self.ego[step] if ego is None else ego
-        tracks = self.objects if objects is None else objects
-        window = slice(step, step + TRACK_STATES_V1)
         return NavsimWorld(
             ego=EgoStart(*(float(value) for value in state)),
             polygons=self.polygons,
             route=self.route.lanes,
             centerline=self.route.centerline,
-            objects=ObjectTracks(
-                tracks.tokens,
-                tracks.kinds,
-                tracks.sizes,
-                tracks.poses[:, window],
-                tracks.velocities[:, window],
-                tracks.present[:, window],
-            ),
+            objects=self.window(self.objects if objects is None else objects, step),
+        )
+
+    def window(self, objects: ObjectTracks, step: int) -> ObjectTracks:
+        """Of tracks over the scene, the 5 s from an instant on."""
+        part = slice(step, step + TRACK_STATES_V1)
+        return replace(
+            objects,
+            poses=objects.poses[:, part],
+            velocities=objects.velocities[:, part],
+            present=objects.present[:, part],
         )
 
 
 def map_polygons(expansion: MapExpansion, area: shapely.Polygon) -> tuple[MapPolygon, ...]:
     """Polygons of a map expansion that meet an area; drivable areas are cut to it."""
-    lanes = [lane for lane in expansion.lanes if lane.centerline.intersects(area)]
+    areas = road_areas(expansion, area)
     out = [
         MapPolygon(lane.token, MapLayer.LANE_CONNECTOR if lane.is_connector else MapLayer.LANE, lane.polygon)
-        for lane in lanes
+        for lane in areas.lanes
         if not lane.polygon.is_empty
     ]
     for layer, found in (
-        (MapLayer.DRIVABLE_AREA, expansion.drivable_areas.near(area)),
-        (MapLayer.CARPARK_AREA, expansion.carparks.near(area)),
-        (MapLayer.INTERSECTION, expansion.intersections.near(area) or _crossing_connectors(lanes)),
+        (MapLayer.DRIVABLE_AREA, areas.drivable),
+        (MapLayer.CARPARK_AREA, areas.carparks),
+        (MapLayer.INTERSECTION, areas.intersections),
     ):
-        out += [MapPolygon(f"{layer.value} {number}", layer, g.intersection(area)) for number, g in enumerate(found)]
+        out += [MapPolygon(f"{layer.value} {number}", layer, g) for number, g in enumerate(found)]
     return tuple(out)
-
-
-def _crossing_connectors(lanes: list[Lane]) -> list[shapely.Geometry]:
-    """Areas of connectors whose centre lines cross another's."""
-    connectors = [lane for lane in lanes if lane.is_connector]
-    lines = [lane.centerline for lane in connectors]
-    crossing = set()
-    if lines:
-        pairs = shapely.STRtree(lines).query(lines, predicate="crosses")
-        crossing = {int(number) for pair in pairs.T for number in pair}
-    joined = shapely.union_all([connectors[number].polygon for number in sorted(crossing)])
-    return [part for part in shapely.get_parts(joined) if part.area > 0]
 
 
 def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
@@ -188,17 +173,14 @@ def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
     out[:, State.AX] = (at(speed, late) - at(speed, early)) / elapsed
     out[:, State.YAW_RATE] = at(yaw_rate, stamps_ns)
     out[:, State.YAW_ACCELERATION] = (at(yaw_rate, late) - at(yaw_rate, early)) / elapsed
-    moving = np.abs(out[:, State.VX]) >= SLOWEST_STEERING_SPEED
-    curvature = np.where(moving, out[:, State.YAW_RATE] / np.where(moving, out[:, State.VX], 1.0), 0.0)
-    out[:, State.STEERING_ANGLE] = np.arctan(curvature * PACIFICA.wheel_base)
+    out[:, State.STEERING_ANGLE] = PACIFICA.steering_angle(out[:, State.VX], out[:, State.YAW_RATE])
     return out
 
 
-def _tracks(nuscenes: NuScenes, scene: Scene, stamps_ns: NDArray[np.int64]) -> ObjectTracks:
+def _tracks(source: SceneSource, stamps_ns: NDArray[np.int64]) -> ObjectTracks:
     """Annotations of all detection classes, interpolated between key frames, absent outside their track."""
-    samples = nuscenes.samples(scene)
-    boxes = scene_boxes(nuscenes, samples)
-    key_frames = np.repeat([sample.stamp_ns for sample in samples], np.diff(boxes.starts))
+    boxes = source.boxes
+    key_frames = np.repeat([sample.stamp_ns for sample in source.samples], np.diff(boxes.starts))
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, number in enumerate(boxes.ids.tolist()):
         rows_of[number].append(row)

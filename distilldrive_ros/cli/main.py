@@ -22,7 +22,7 @@ COMMANDS = {
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
     "train": "train the networks on a nuScenes-schema root, by stages",
     "bench": "measure this machine, write a table and JSON",
-    "engine": "compile the kernels ahead of the first run",
+    "engine": "compile the kernels ahead of the first run, export the student",
     "doctor": "what is installed, what is missing, what to do",
 }
 EXIT_USER_ERROR = 2

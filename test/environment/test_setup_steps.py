@@ -112,6 +112,7 @@ def test_every_input_changes_the_step_that_uses_it(tmp_path: Path, repository: P
     assert changed_by(requirements + "constraints.txt") == {"packages", "kernels", "test-packages", *built}
     assert changed_by(requirements + "requirements-test.txt") == {"test-packages"}
     assert changed_by(requirements + "requirements-train.txt") == {"test-packages"}
+    assert changed_by(requirements + "requirements-export.txt") == {"test-packages"}
     assert changed_by("msg/EgoStatus.msg") == {"messages"}
     assert changed_by("CMakeLists.txt") == {"messages"}
     assert changed_by(f"{KERNELS}/csrc/cpu.cpp") == {"kernels"}

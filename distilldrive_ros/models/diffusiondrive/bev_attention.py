@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_DROPOUT = 0.1
+
 
 class CrossBevAttention(nn.Module):
     """Weighted sum of the value map at the way-points of each query.
@@ -20,6 +22,7 @@ class CrossBevAttention(nn.Module):
         self.output_proj = nn.Linear(width, width)
         self.value_proj = nn.Sequential(nn.Conv2d(bev_width, width, 3, padding=1), nn.ReLU())
         self._extent = extent
+        self.dropout = nn.Dropout(_DROPOUT)
 
     def value_map(self, bev: Tensor) -> Tensor:
         """Values of all cells: bev [B, G, G, bev_width] -> [B, width, G, G]."""
@@ -37,7 +40,7 @@ class CrossBevAttention(nn.Module):
         else:
             sampled = self._sample_dense(points, weights, values)
         out: Tensor = self.output_proj(sampled)
-        return out + feature
+        return self.dropout(out) + feature
 
     def _sample_dense(self, points: Tensor, weights: Tensor, values: Tensor) -> Tensor:
         grid = points.flip(-1) / self._extent

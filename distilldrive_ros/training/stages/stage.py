@@ -13,23 +13,8 @@ BACKBONE_PREFIX = "img_backbone."
 """Official names of the parameters that may get a learning rate of their own (spec section 1)."""
 
 
-class Stage(nn.Module, ABC):
-    """A network with everything that trains it.
-
-    Batches are frames of streams: a stage remembers its streams from one batch to the next (detached; `restart` of the
-    batch starts a row anew). That memory is not part of the weights; `forget` drops it.
-    """
-
-    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """`compute_losses`, under the name that wrappers such as DistributedDataParallel call."""
-        return self.compute_losses(batch)
-
-    @abstractmethod
-    def compute_losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Weighted loss terms by name, scalars; the objective is their plain sum.
-
-        Raises ValueError: the batch does not fit the network.
-        """
+class TrainedPart(nn.Module, ABC):
+    """What all stages have, whatever their batches are: weights under their official names, and a memory to drop."""
 
     @abstractmethod
     def forget(self) -> None:
@@ -49,6 +34,25 @@ class Stage(nn.Module, ABC):
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """Parameters that the optimiser changes, by name within this module."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+
+class Stage(TrainedPart):
+    """A network with everything that trains it.
+
+    Batches are frames of streams: a stage remembers its streams from one batch to the next (detached; `restart` of the
+    batch starts a row anew). That memory is not part of the weights; `forget` drops it.
+    """
+
+    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """`compute_losses`, under the name that wrappers such as DistributedDataParallel call."""
+        return self.compute_losses(batch)
+
+    @abstractmethod
+    def compute_losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Weighted loss terms by name, scalars; the objective is their plain sum.
+
+        Raises ValueError: the batch does not fit the network.
+        """
 
 
 def total(losses: Mapping[str, Tensor]) -> Tensor:

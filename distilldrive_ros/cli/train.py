@@ -1,4 +1,4 @@
-"""`distilldrive train`: anchors, then the stages teacher, perception and student, on a nuScenes-schema root."""
+"""`distilldrive train`: anchors, then the stages of the networks, on a nuScenes-schema root."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STAGES = {
     "teacher": "stage 0: the teacher, from annotations alone",
     "perception": "stage 1: backbone, depth, boxes and map, from images",
     "student": "stage 2: the whole student, with the teacher at its side",
+    "diffusiondrive": "imitation stage of the camera+LiDAR model",
 }
 SHOWN_SKIPS = 5
 

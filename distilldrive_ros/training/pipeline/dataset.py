@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from distilldrive_ros.scene.errors import DatasetError, SensorDataError
 from distilldrive_ros.training.batch import TrainingBatch, join
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig, View, draw_view
 from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch, first_readable
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 from distilldrive_ros.training.targets.scene import SceneTargets
 
@@ -21,15 +21,7 @@ from distilldrive_ros.training.targets.scene import SceneTargets
 _VIEW, _COLOURS = 1, 2
 
 
-@dataclass(frozen=True)
-class LoadedBatch:
-    """A batch, and the frames that had to be left out of it: name and reason."""
-
-    batch: TrainingBatch
-    skipped: tuple[str, ...]
-
-
-class FrameDataset(Dataset[LoadedBatch]):
+class FrameDataset(Dataset[LoadedBatch[TrainingBatch]]):
     """All frames of some scenes. Nothing random is kept: every draw follows from the seed and the request."""
 
     def __init__(
@@ -62,7 +54,7 @@ class FrameDataset(Dataset[LoadedBatch]):
         """Number of frames."""
         return sum(section.last - section.first for section in self._sections)
 
-    def __getitem__(self, request: FrameRequest) -> LoadedBatch:
+    def __getitem__(self, request: FrameRequest) -> LoadedBatch[TrainingBatch]:
         """The frame asked for; where it cannot be read, the nearest of its sequence that can be.
 
         Raises:
@@ -70,15 +62,11 @@ class FrameDataset(Dataset[LoadedBatch]):
         """
         section = self._sections[request.section]
         scene = self._scenes[section.scene]
-        skipped: list[str] = []
-        for key_frame in sorted(range(section.first, section.last), key=lambda k: abs(k - request.key_frame)):
-            try:
-                return LoadedBatch(self._frame(scene, key_frame, request), tuple(skipped))
-            except (SensorDataError, DatasetError) as error:
-                skipped.append(f"{scene.name}/{scene.tokens[key_frame]}: {error}")
-        raise DatasetError(
-            f"none of the {len(skipped)} key frames {section.first} to {section.last - 1} of {scene.name} can be read "
-            f"(first: {skipped[0]}); complete the data set, or leave the scene out"
+        return first_readable(
+            sorted(range(section.first, section.last), key=lambda k: abs(k - request.key_frame)),
+            lambda k: self._frame(scene, k, request),
+            lambda k: f"{scene.name}/{scene.tokens[k]}",
+            f"the sequence {section.first} to {section.last - 1} of {scene.name}",
         )
 
     def _frame(self, scene: SceneTargets, key_frame: int, request: FrameRequest) -> TrainingBatch:
@@ -98,6 +86,6 @@ class FrameDataset(Dataset[LoadedBatch]):
         return draw_view(self._augmentation, np.random.default_rng([self._seed, _VIEW, request.draw]))
 
 
-def collate(frames: Sequence[LoadedBatch]) -> LoadedBatch:
+def collate(frames: Sequence[LoadedBatch[TrainingBatch]]) -> LoadedBatch[TrainingBatch]:
     """The lanes of an iteration side by side."""
     return LoadedBatch(join([f.batch for f in frames]), tuple(note for f in frames for note in f.skipped))

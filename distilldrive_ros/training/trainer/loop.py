@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from distilldrive_ros.scene.errors import DatasetError, DistillDriveError
 from distilldrive_ros.training.batch import TrainingBatch
-from distilldrive_ros.training.pipeline.dataset import LoadedBatch
-from distilldrive_ros.training.stages.stage import Stage, total
+from distilldrive_ros.training.diffusion.batch import DiffusionBatch
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch
+from distilldrive_ros.training.stages.stage import TrainedPart, total
 from distilldrive_ros.training.trainer.checkpoints import Checkpoint, CheckpointFolder
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.logs import TrainingLog
@@ -24,6 +25,8 @@ from distilldrive_ros.training.trainer.optimizers import build_optimizer, learni
 from distilldrive_ros.training.trainer.precision import lower_image_precision
 from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.whole_files import write_whole_file
+
+AnyBatch = TrainingBatch | DiffusionBatch
 
 _LOG = logging.getLogger(__name__)
 # Distinct for every process and iteration: what dropout and noise draw from, so that a resumed training draws the same.
@@ -46,7 +49,7 @@ class TrainingResult:
 class Trainer:
     """One stage on one stream of batches."""
 
-    def __init__(self, stage: Stage, config: TrainConfig, folder: Path, processes: Processes) -> None:
+    def __init__(self, stage: TrainedPart, config: TrainConfig, folder: Path, processes: Processes) -> None:
         """`folder` gets checkpoints, logs and, after a stop, the batch to be studied."""
         self._config = config
         self._folder = folder
@@ -78,7 +81,7 @@ class Trainer:
         self._stage.forget()
         return found.iteration
 
-    def run(self, batches: Iterator[LoadedBatch], start: int) -> TrainingResult:
+    def run(self, batches: Iterator[LoadedBatch[AnyBatch]], start: int) -> TrainingResult:
         """Train from iteration `start` to the end.
 
         Raises:
@@ -128,7 +131,7 @@ class Trainer:
                 elif isinstance(getattr(module, "dropout", None), float):
                     setattr(module, "dropout", 0.0)  # noqa: B010 - attention modules, ours and torch's
 
-    def _next(self, batches: Iterator[LoadedBatch]) -> LoadedBatch:
+    def _next(self, batches: Iterator[LoadedBatch[AnyBatch]]) -> LoadedBatch[AnyBatch]:
         try:
             loaded = next(batches)
         except DatasetError as error:
@@ -141,7 +144,7 @@ class Trainer:
                 _LOG.warning("frame left out: %s", note)
         return loaded
 
-    def _step(self, model: nn.Module, batch: TrainingBatch, iteration: int) -> dict[str, Tensor]:
+    def _step(self, model: nn.Module, batch: AnyBatch, iteration: int) -> dict[str, Tensor]:
         """One step of the optimiser; the loss terms, their sum and the length of the gradient, detached."""
         run, optimizer = self._config.run, self._optimizer
         seed = run.seed + _ITERATION_STRIDE * iteration + _RANK_STRIDE * self._processes.rank
@@ -163,7 +166,7 @@ class Trainer:
         return terms
 
     def _stop_unless_finite(
-        self, value: Tensor, what: str, iteration: int, batch: TrainingBatch, terms: dict[str, Tensor]
+        self, value: Tensor, what: str, iteration: int, batch: AnyBatch, terms: dict[str, Tensor]
     ) -> None:
         """All processes stop together, before the weights are touched."""
         own = not bool(torch.isfinite(value))

@@ -16,9 +16,10 @@ from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.training.batch import NO_DEPTH
 from distilldrive_ros.training.pipeline.augmentation import NO_AUGMENTATION, AugmentationConfig, View
-from distilldrive_ros.training.pipeline.dataset import FrameDataset, LoadedBatch, collate
+from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
 from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, StreamingSampler, split_scenes
 from distilldrive_ros.training.targets.scene import SceneTargets
 from distilldrive_ros.training.targets.scene_files import load_or_make_targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -87,8 +88,16 @@ def _loader(
 ) -> Iterator[LoadedBatch[Any]]:
     sampler = StreamingSampler(sections, config.run.batch_size, config.run.seed, processes.rank, processes.world_size)
     sampler.start = start
+    if config.data.workers:
+        _allow_open_files()
     with warnings.catch_warnings():
         # One worker per core and more is the user's choice.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         loader = DataLoader(frames, batch_sampler=sampler, collate_fn=collate_with, num_workers=config.data.workers)
     return iter(loader)
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us: every tensor that a worker hands over is one, and the usual 1024 are soon gone."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

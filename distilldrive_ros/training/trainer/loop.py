@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from distilldrive_ros.scene.errors import DatasetError, DistillDriveError
+from distilldrive_ros.scene.errors import DistillDriveError
 from distilldrive_ros.training.batch import TrainingBatch
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch
@@ -134,10 +134,10 @@ class Trainer:
     def _next(self, batches: Iterator[LoadedBatch[AnyBatch]]) -> LoadedBatch[AnyBatch]:
         try:
             loaded = next(batches)
-        except DatasetError as error:
+        except DistillDriveError as error:
             # A worker of the data loader puts its traceback before the message.
-            message = str(error).strip().splitlines()[-1].rpartition("DatasetError: ")[2]
-            raise DatasetError(message) from error
+            name = type(error).__name__
+            raise type(error)(str(error).strip().splitlines()[-1].rpartition(f"{name}: ")[2]) from error
         for note in loaded.skipped:
             if note not in self._skipped:
                 self._skipped[note] = None
@@ -209,7 +209,7 @@ class _Window:
     def stepped(self, terms: dict[str, Tensor]) -> None:
         """A step is done."""
         for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.float().cpu()
+            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.float()
         self._steps += 1
         self._mark = perf_counter()
 

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from distilldrive_ros.scene.errors import DatasetError, SensorDataError
 from distilldrive_ros.training.batch import TrainingBatch, join
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig, View, draw_view
-from distilldrive_ros.training.pipeline.frames import ImageSettings, annotation_batch, camera_batch
+from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 from distilldrive_ros.training.targets.scene import SceneTargets
@@ -41,14 +41,19 @@ class FrameDataset(Dataset[LoadedBatch]):
         augmentation: AugmentationConfig,
         seed: int,
         cache: Path | None = None,
+        limits: FrameLimits | None = None,
     ) -> None:
-        """`images`: None for targets alone. `cache`: folder that keeps reduced pictures, None for none."""
+        """`images`: None for targets alone. `cache`: folder that keeps reduced pictures, None for none.
+
+        Frames beyond the `limits` are stepped over as those that cannot be read.
+        """
         self._scenes = list(scenes)
         self._sections = list(sections)
         self._dataroot = dataroot
         self._settings = images
         self._augmentation = augmentation
         self._seed = seed
+        self._limits = limits
         self._store = None
         if images is not None:
             self._store = ImageStore(dataroot, images.width, images.height, augmentation.resize[1], cache)
@@ -77,6 +82,8 @@ class FrameDataset(Dataset[LoadedBatch]):
         )
 
     def _frame(self, scene: SceneTargets, key_frame: int, request: FrameRequest) -> TrainingBatch:
+        if self._limits is not None:
+            self._limits.check(scene, key_frame)
         view = self._view(request)
         batch = annotation_batch(scene, key_frame, request.restart, view)
         if self._settings is None or self._store is None:

@@ -26,7 +26,7 @@ from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.whole_files import write_whole_file
 
 _LOG = logging.getLogger(__name__)
-# Distinct for every process and iteration: what dropout draws from.
+# Distinct for every process and iteration: what dropout and noise draw from, so that a resumed training draws the same.
 _ITERATION_STRIDE, _RANK_STRIDE = 1_000_003, 7_919
 
 
@@ -144,7 +144,9 @@ class Trainer:
     def _step(self, model: nn.Module, batch: TrainingBatch, iteration: int) -> dict[str, Tensor]:
         """One step of the optimiser; the loss terms, their sum and the length of the gradient, detached."""
         run, optimizer = self._config.run, self._optimizer
-        torch.manual_seed(run.seed + _ITERATION_STRIDE * iteration + _RANK_STRIDE * self._processes.rank)
+        seed = run.seed + _ITERATION_STRIDE * iteration + _RANK_STRIDE * self._processes.rank
+        torch.manual_seed(seed)
+        self._stage.reseed(seed)
         rate = learning_rate(self._config.optimizer, iteration, run.iterations)
         set_learning_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)

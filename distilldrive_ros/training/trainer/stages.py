@@ -18,6 +18,7 @@ from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.anchors.anchor_file import read_anchors
 from distilldrive_ros.training.options import fixed_options, fixed_student, without_generative
+from distilldrive_ros.training.pipeline.frames import FrameLimits
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.perception import MOTION_PREFIX, PerceptionStage
 from distilldrive_ros.training.stages.stage import Stage
@@ -32,6 +33,14 @@ def student_config(config: TrainConfig) -> DistillDriveConfig:
     if config.model.repaired:
         chosen = fixed_student(chosen)
     return chosen if config.model.generative else without_generative(chosen)
+
+
+def frame_limits(config: TrainConfig) -> FrameLimits | None:
+    """What a frame may hold where a teacher is at work; None where none is. Raises ConfigurationError."""
+    if config.stage == "perception" or (config.stage == "student" and not config.options.distillation):
+        return None
+    teacher = _teacher_config(config)
+    return FrameLimits(teacher.max_agents, teacher.max_polylines)
 
 
 def build_stage(config: TrainConfig, rank: int = 0) -> Stage:

@@ -25,7 +25,7 @@ from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.config_file import plain
 from distilldrive_ros.training.trainer.loop import Trainer, TrainingResult
 from distilldrive_ros.training.trainer.processes import Processes, join_processes
-from distilldrive_ros.training.trainer.stages import build_stage, student_config
+from distilldrive_ros.training.trainer.stages import build_stage, frame_limits, student_config
 from distilldrive_ros.training.whole_files import write_whole_file
 
 CONFIG_FILE = "config.yaml"
@@ -86,7 +86,9 @@ def _batches(
     images = None
     if config.stage != "teacher":
         images = ImageSettings(network.image_width, network.image_height)
-    frames = FrameDataset(scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache)
+    frames = FrameDataset(
+        scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache, frame_limits(config)
+    )
     sampler = StreamingSampler(sections, config.run.batch_size, config.run.seed, processes.rank, processes.world_size)
     sampler.start = start
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""`distilldrive train`: anchors, then the stages teacher, perception and student, on a nuScenes-schema root."""
+"""`distilldrive train`: anchors, then the stages of the networks, on a nuScenes-schema root."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STAGES = {
     "teacher": "stage 0: the teacher, from annotations alone",
     "perception": "stage 1: backbone, depth, boxes and map, from images",
     "student": "stage 2: the whole student, with the teacher at its side",
+    "diffusiondrive": "imitation stage of the camera+LiDAR model",
 }
 SHOWN_SKIPS = 5
 
@@ -46,6 +47,11 @@ def add_parser(subparsers: Any) -> None:
         stage = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         _add_stage_arguments(stage)
         stage.set_defaults(run=run_stage)
+    export = actions.add_parser("export", help="weights for driving alone", description="Leave out training's own.")
+    export.add_argument("--weights", type=Path, required=True, metavar="FILE", help="weights.safetensors of a training")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to be written")
+    export.add_argument("--half", action="store_true", help="16 bits per number: half the size")
+    export.set_defaults(run=run_export)
 
 
 def _add_stage_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +87,22 @@ def run_anchors(args: argparse.Namespace) -> int:
         print(f"note: {note}")
     frames = sum(scene.key_frames for scene in scenes)
     print(f"anchors of {config.name} from {frames} key frames of {len(scenes)} scene(s) written to {args.out}")
+    return 0
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write the smaller file.
+
+    Raises:
+        DistillDriveError: the weights cannot be read, or the file cannot be written.
+    """
+    from distilldrive_ros.training.trainer.export import export_weights
+
+    report = export_weights(args.weights, args.out, args.half)
+    print(
+        f"{report.kept} entries in {report.size / 1e6:.1f} MB written to {args.out} ({report.digest}); "
+        f"{report.left_out} of training alone left out"
+    )
     return 0
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.checkpoint import TEACHER_PREFIX
+from distilldrive_ros.models.distilldrive.checkpoint import TEACHER_PREFIX, load_checkpoint
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, student, student_tiny
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.processor import build_student
+from distilldrive_ros.models.teacher.checkpoint import load_teacher
 from distilldrive_ros.models.teacher.config import Flavour, TeacherConfig, fixed, teacher_tiny
 from distilldrive_ros.models.teacher.initialization import untrained_teacher
+from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.batch import TrainingBatch, join, without_cameras
 from distilldrive_ros.training.losses.weights import LossWeights
@@ -219,6 +224,39 @@ def test_weights_go_out_and_in_again(name: str) -> None:
     key = next(key for key, value in weights.items() if value.dim() == 1)
     with pytest.raises(CheckpointError, match="1 have another shape"):
         other.load_weights({**weights, key: torch.zeros(1234)})
+
+
+def test_weights_of_another_form_are_refused(tmp_path: Path) -> None:
+    """Repaired and reduced networks have the parameters of the published one and mean something else by them."""
+    forms = ("student", "student_fixed", "student_not_generative")
+    weights = {name: STAGES[name]().weights() for name in forms}
+    for name in forms:
+        for other in forms:
+            stage = STAGES[name]()
+            if name == other:
+                stage.load_weights(weights[other])
+            else:
+                with pytest.raises(CheckpointError, match="another form"):
+                    stage.load_weights(weights[other])
+    teachers = {name: STAGES[name]() for name in ("teacher_label", "teacher_fixed")}
+    path = tmp_path / "teacher.safetensors"
+    save_file({key: value.contiguous() for key, value in teachers["teacher_fixed"].weights().items()}, path)
+    with pytest.raises(CheckpointError, match="another form"):
+        load_teacher(TeacherNetwork(teacher_tiny()), path)
+    load_teacher(TeacherNetwork(fixed(teacher_tiny())), path)
+
+
+@pytest.mark.parametrize("name", ["student", "student_fixed", "student_not_generative"])
+def test_inference_takes_the_form_from_the_weights(name: str, tmp_path: Path) -> None:
+    stage = STAGES[name]()
+    assert isinstance(stage, StudentStage)
+    path = tmp_path / "student.safetensors"
+    save_file({key: value.contiguous() for key, value in stage.weights().items()}, path)
+    model = build_student("student_tiny", path, device="cpu")
+    assert model.config.motion == stage.network.config.motion
+    if name != "student":
+        with pytest.raises(CheckpointError, match="another form"):
+            load_checkpoint(StudentNetwork(student_tiny()), path)
 
 
 def test_wrong_combinations_are_refused(make_batch: BatchFactory) -> None:

@@ -39,6 +39,9 @@ STATUS_SIZE = 10
 STATUS_FORWARD_SPEED = 6
 """Index of the forward speed in the ego status."""
 
+PUBLISHED_FORM = (False, False, True)
+"""`MotionConfig.form` of the published network."""
+
 
 def _check_range(owner: str, name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
@@ -145,6 +148,11 @@ class MotionConfig:
         _check_range("motion", "latent_dim", self.latent_dim, 1, 1024)
         _check_range("motion", "gru_layers", self.gru_layers, 1, 16)
         _check_range("motion", "log_sigma_limit", self.log_sigma_limit, 0.0, 20.0)
+
+    @property
+    def form(self) -> tuple[bool, bool, bool]:
+        """The last three, as a checkpoint keeps them."""
+        return self.signed_latent, self.hidden_per_token, self.generative
 
     @property
     def num_ego_tokens(self) -> int:

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive import instance_queue
 from distilldrive_ros.models.distilldrive.attention import ResidualAttention, decoupled_attention
-from distilldrive_ros.models.distilldrive.config import STATUS_SIZE, DistillDriveConfig, MotionConfig
+from distilldrive_ros.models.distilldrive.config import (
+    PUBLISHED_FORM,
+    STATUS_SIZE,
+    DistillDriveConfig,
+    MotionConfig,
+)
 from distilldrive_ros.models.distilldrive.ego_motion import FrameStep
 from distilldrive_ros.models.distilldrive.generative import LatentDistribution, LatentPredictor, sample_latent
 from distilldrive_ros.models.distilldrive.instance_bank import gather_rows
@@ -19,6 +24,7 @@ from distilldrive_ros.models.distilldrive.mode_queries import ModeQueries
 from distilldrive_ros.models.distilldrive.outputs import GaussianLatent, MotionOutputs, PerceptionOutputs
 from distilldrive_ros.models.distilldrive.state import QueueState
 from distilldrive_ros.models.distilldrive.training_only import StatusValue, feature_adapter
+from distilldrive_ros.models.network_form import keep_form
 
 MOTION_BLOCK = ("temp_gnn", "gnn", "norm", "cross_gnn", "norm", "ffn", "norm")
 
@@ -78,6 +84,7 @@ class MotionPlanHead(ModeQueries):
         self.predict_model = LatentPredictor(width, motion)
         self.dqn_model = StatusValue()
         self.feature_adapter = feature_adapter(width)
+        keep_form(self, motion.form, PUBLISHED_FORM)
 
     def forward(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.distilldrive.checkpoint import TEACHER_PREFIX
+from distilldrive_ros.models.network_form import check_forms
 from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.models.weight_files import check_entries, examples, file_digest, read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError
@@ -49,6 +50,7 @@ def load_teacher(network: TeacherNetwork, path: Path) -> TeacherReport:
     content = read_state_dict(path)
     entries = {key.removeprefix(TEACHER_PREFIX): value for key, value in content.items() if TEACHER_PREFIX in key}
     expected = network.state_dict()
+    check_forms(str(path), entries, expected)
     missing = [key for key in expected if key not in entries and not key.endswith(_BATCH_COUNTER)]
     unknown = [key for key in entries if key not in expected]
     flavour = tuple(key for key in missing + unknown if key == _EGO_ANCHOR or key.startswith(_VALUE_NETWORK))

@@ -13,6 +13,9 @@ from enum import Enum
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, MotionConfig, student_tiny
 from distilldrive_ros.scene.errors import ConfigurationError
 
+PUBLISHED_FORM = (False, False, False)
+"""`TeacherConfig.form` of the published network."""
+
 
 class Flavour(str, Enum):
     """What the teacher's plan classification learns (spec 8.4).
@@ -73,6 +76,11 @@ class TeacherConfig:
                 f"{self.name}.embed_dim is {self.embed_dim}; it must be a multiple of 16 and of num_heads "
                 f"({self.num_heads})"
             )
+
+    @property
+    def form(self) -> tuple[bool, bool, bool]:
+        """The last three, as a checkpoint keeps them."""
+        return self.see_map, self.log_sizes, self.unit_directions
 
     def check_student(self, student: DistillDriveConfig) -> None:
         """Raises ConfigurationError unless the teacher's plan queries can be compared with this student's."""

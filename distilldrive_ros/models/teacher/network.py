@@ -23,7 +23,8 @@ from distilldrive_ros.models.distilldrive.motion_head import (
 )
 from distilldrive_ros.models.distilldrive.state import QueueState
 from distilldrive_ros.models.distilldrive.training_only import StatusValue
-from distilldrive_ros.models.teacher.config import Flavour, TeacherConfig
+from distilldrive_ros.models.network_form import keep_form
+from distilldrive_ros.models.teacher.config import PUBLISHED_FORM, Flavour, TeacherConfig
 from distilldrive_ros.models.teacher.encoders import AgentEncoder, LightBoxEncoder, MapEncoder
 from distilldrive_ros.models.teacher.state import TeacherInputs, TeacherOutputs, TeacherState
 
@@ -96,6 +97,7 @@ class TeacherNetwork(ModeQueries):
         self.fc_after = nn.Linear(2 * width, width, bias=False)
         if config.flavour is Flavour.DISTRIBUTION:
             self.dqn_model = StatusValue()
+        keep_form(self, config.form, PUBLISHED_FORM)
 
     def forward(self, state: TeacherState | None, inputs: TeacherInputs) -> tuple[TeacherState, TeacherOutputs]:
         """One frame; state None starts anew and is not modified. Raises ValueError when the state holds another

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
 from distilldrive_ros.models.distilldrive.anchors import AnchorSet
 from distilldrive_ros.models.distilldrive.config import BOX_SIZE, NUM_COMMANDS, DistillDriveConfig
 from distilldrive_ros.scene.errors import ConfigurationError
@@ -38,7 +41,21 @@ def read_anchors(path: Path, config: DistillDriveConfig) -> AnchorSet:
         "motion": (len(CLASS_NAMES), motion.agent_modes, motion.agent_steps, 2),
         "plan": (NUM_COMMANDS, motion.ego_modes, motion.ego_steps, 2),
     }
-    remedy = f"make one with `distilldrive train anchors --model {config.name}`"
+    found = _read(path, expected, config.name, f"make one with `distilldrive train anchors --model {config.name}`")
+    return AnchorSet(found["detection"], found["map"].flatten(1), found["motion"], found["plan"])
+
+
+def read_drive_modes(path: Path, config: DiffusionDriveConfig) -> Tensor:
+    """Drives [anchors, points, 2] in base_link (m) that the camera+LiDAR model starts from.
+
+    Raises:
+        ConfigurationError: as `read_anchors`.
+    """
+    expected = {"diffusion": (config.num_anchors, config.num_points, 2)}
+    return _read(path, expected, config.name, "make one with `distilldrive train anchors`")["diffusion"]
+
+
+def _read(path: Path, expected: Mapping[str, tuple[int, ...]], owner: str, remedy: str) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = {name: np.asarray(file[name]) for name in expected}
@@ -51,10 +68,9 @@ def read_anchors(path: Path, config: DistillDriveConfig) -> AnchorSet:
     for name, shape in expected.items():
         if found[name].shape != shape:
             raise ConfigurationError(
-                f"anchor file {path} is of another configuration: {name} is {found[name].shape}, {config.name} has "
-                f"{shape}; {remedy}"
+                f"anchor file {path} is of another configuration: {name} is {found[name].shape}, {owner} has {shape}; "
+                f"{remedy}"
             )
         if not (np.issubdtype(found[name].dtype, np.floating) and np.isfinite(found[name]).all()):
             raise ConfigurationError(f"anchor file {path}: {name} holds NaN, infinity or no numbers; {remedy}")
-    tensors = {name: torch.from_numpy(array.astype(np.float32)) for name, array in found.items()}
-    return AnchorSet(tensors["detection"], tensors["map"].flatten(1), tensors["motion"], tensors["plan"])
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in found.items()}

@@ -65,6 +65,10 @@ class ImitationStage(TrainedPart):
         noisy = [self._schedule.add_noise(anchors, noise[row], int(t)) for row, t in enumerate(timesteps)]
         return denormalize(torch.stack(noisy).clamp(-1, 1), variant), timesteps.to(device)
 
+    def reseed(self, seed: int) -> None:
+        """See TrainedPart: noise levels and noise."""
+        self._generator.manual_seed(seed)
+
     def forget(self) -> None:
         """Nothing is remembered: frames are independent."""
 

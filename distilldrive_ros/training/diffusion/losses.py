@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,21 +10,18 @@ from torch import Tensor
 
 from distilldrive_ros.models.diffusiondrive.denoiser import PassOutputs
 from distilldrive_ros.models.diffusiondrive.scene_encoder import AgentOutputs
-from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch
 from distilldrive_ros.training.losses.focal import sigmoid_focal
 from distilldrive_ros.training.losses.matching import assign
 from distilldrive_ros.training.losses.positives import shared_count
+from distilldrive_ros.training.losses.weights import Factors
 
 _MATCH_CLASS, _MATCH_BOX = 10.0, 1.0
 
 
 @dataclass(frozen=True)
-class ImitationWeights:
-    """Factor of every term; `mode` and `pose` weigh the two parts of a decoder layer, `trajectory` all layers.
-
-    Raises ConfigurationError from the constructor unless all are finite and not negative.
-    """
+class ImitationWeights(Factors):
+    """Factor of every term; `mode` and `pose` weigh the two parts of a decoder layer, `trajectory` all layers."""
 
     trajectory: float = 12.0
     mode: float = 10.0
@@ -33,12 +29,6 @@ class ImitationWeights:
     agent_class: float = 10.0
     agent_box: float = 1.0
     bev: float = 14.0
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigurationError(f"loss weight {item.name} is {value!r}; it must be a number of 0 or more")
 
 
 def nearest_anchor(anchors: Tensor, trajectory: Tensor) -> Tensor:

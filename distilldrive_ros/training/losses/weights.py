@@ -9,11 +9,22 @@ from distilldrive_ros.scene.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """Factor of every term; the defaults are the student's. A factor of 0 keeps the term in the logs, as 0.
+class Factors:
+    """Base of loss weights: numbers only.
 
     Raises ConfigurationError from the constructor unless all are finite and not negative.
     """
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigurationError(f"loss weight {item.name} is {value!r}; it must be a number of 0 or more")
+
+
+@dataclass(frozen=True)
+class LossWeights(Factors):
+    """Factor of every term; the defaults are the student's. A factor of 0 keeps the term in the logs, as 0."""
 
     det_cls: float = 2.0
     det_box: float = 0.25
@@ -33,12 +44,6 @@ class LossWeights:
     distill_cls: float = 0.0
     distill_reg: float = 0.0
     distill_queries: float = 0.0
-
-    def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ConfigurationError(f"loss weight {item.name} is {value!r}; it must be a number of 0 or more")
 
 
 def teacher_weights() -> LossWeights:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from distilldrive_ros.scene.errors import DatasetError, SensorDataError
 from distilldrive_ros.training.batch import TrainingBatch, join
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig, View, draw_view
-from distilldrive_ros.training.pipeline.frames import ImageSettings, annotation_batch, camera_batch
+from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch, first_readable
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 from distilldrive_ros.training.targets.scene import SceneTargets
 
@@ -21,15 +21,7 @@ from distilldrive_ros.training.targets.scene import SceneTargets
 _VIEW, _COLOURS = 1, 2
 
 
-@dataclass(frozen=True)
-class LoadedBatch:
-    """A batch, and the frames that had to be left out of it: name and reason."""
-
-    batch: TrainingBatch
-    skipped: tuple[str, ...]
-
-
-class FrameDataset(Dataset[LoadedBatch]):
+class FrameDataset(Dataset[LoadedBatch[TrainingBatch]]):
     """All frames of some scenes. Nothing random is kept: every draw follows from the seed and the request."""
 
     def __init__(
@@ -41,14 +33,19 @@ class FrameDataset(Dataset[LoadedBatch]):
         augmentation: AugmentationConfig,
         seed: int,
         cache: Path | None = None,
+        limits: FrameLimits | None = None,
     ) -> None:
-        """`images`: None for targets alone. `cache`: folder that keeps reduced pictures, None for none."""
+        """`images`: None for targets alone. `cache`: folder that keeps reduced pictures, None for none.
+
+        Frames beyond the `limits` are stepped over as those that cannot be read.
+        """
         self._scenes = list(scenes)
         self._sections = list(sections)
         self._dataroot = dataroot
         self._settings = images
         self._augmentation = augmentation
         self._seed = seed
+        self._limits = limits
         self._store = None
         if images is not None:
             self._store = ImageStore(dataroot, images.width, images.height, augmentation.resize[1], cache)
@@ -57,7 +54,7 @@ class FrameDataset(Dataset[LoadedBatch]):
         """Number of frames."""
         return sum(section.last - section.first for section in self._sections)
 
-    def __getitem__(self, request: FrameRequest) -> LoadedBatch:
+    def __getitem__(self, request: FrameRequest) -> LoadedBatch[TrainingBatch]:
         """The frame asked for; where it cannot be read, the nearest of its sequence that can be.
 
         Raises:
@@ -65,18 +62,16 @@ class FrameDataset(Dataset[LoadedBatch]):
         """
         section = self._sections[request.section]
         scene = self._scenes[section.scene]
-        skipped: list[str] = []
-        for key_frame in sorted(range(section.first, section.last), key=lambda k: abs(k - request.key_frame)):
-            try:
-                return LoadedBatch(self._frame(scene, key_frame, request), tuple(skipped))
-            except (SensorDataError, DatasetError) as error:
-                skipped.append(f"{scene.name}/{scene.tokens[key_frame]}: {error}")
-        raise DatasetError(
-            f"none of the {len(skipped)} key frames {section.first} to {section.last - 1} of {scene.name} can be read "
-            f"(first: {skipped[0]}); complete the data set, or leave the scene out"
+        return first_readable(
+            sorted(range(section.first, section.last), key=lambda k: abs(k - request.key_frame)),
+            lambda k: self._frame(scene, k, request),
+            lambda k: f"{scene.name}/{scene.tokens[k]}",
+            f"the sequence {section.first} to {section.last - 1} of {scene.name}",
         )
 
     def _frame(self, scene: SceneTargets, key_frame: int, request: FrameRequest) -> TrainingBatch:
+        if self._limits is not None:
+            self._limits.check(scene, key_frame)
         view = self._view(request)
         batch = annotation_batch(scene, key_frame, request.restart, view)
         if self._settings is None or self._store is None:
@@ -91,6 +86,6 @@ class FrameDataset(Dataset[LoadedBatch]):
         return draw_view(self._augmentation, np.random.default_rng([self._seed, _VIEW, request.draw]))
 
 
-def collate(frames: Sequence[LoadedBatch]) -> LoadedBatch:
+def collate(frames: Sequence[LoadedBatch[TrainingBatch]]) -> LoadedBatch[TrainingBatch]:
     """The lanes of an iteration side by side."""
     return LoadedBatch(join([f.batch for f in frames]), tuple(note for f in frames for note in f.skipped))

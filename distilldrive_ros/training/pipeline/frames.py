@@ -43,6 +43,22 @@ class ImageSettings:
     depth: bool = True
 
 
+@dataclass(frozen=True)
+class FrameLimits:
+    """Most road users and polylines of a frame that the networks at work can take."""
+
+    agents: int
+    lines: int
+
+    def check(self, scene: SceneTargets, key_frame: int) -> None:
+        """Raises SensorDataError for a frame that holds more."""
+        agents, lines = len(scene.agents(key_frame).labels), len(scene.map_lines(key_frame)[1])
+        if agents > self.agents or lines > self.lines:
+            raise SensorDataError(
+                f"{agents} road users and {lines} polylines, the teacher takes {self.agents} and {self.lines}"
+            )
+
+
 def annotation_batch(scene: SceneTargets, key_frame: int, restart: bool, view: View) -> TrainingBatch:
     """Targets of a frame, without pictures."""
     turn = scene_turn(view)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from distilldrive_ros.models.network_form import check_forms
 from distilldrive_ros.models.weight_files import examples
 from distilldrive_ros.scene.errors import CheckpointError
 
@@ -21,8 +22,10 @@ def load_exactly(module: nn.Module, weights: Mapping[str, Tensor], expected: Map
 
     `weights` may hold more; `prefix` is what their names begin with, the module's own do not.
 
-    Raises CheckpointError: an entry is missing or of another shape. The module is unchanged.
+    Raises CheckpointError: an entry is missing or of another shape, or the weights are of another form of the network.
+    The module is unchanged.
     """
+    check_forms("the checkpoint", weights, expected)
     missing = [key for key in expected if key not in weights]
     wrong = [key for key in expected if key in weights and weights[key].shape != expected[key].shape]
     if missing or wrong:

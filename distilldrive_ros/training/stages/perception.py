@@ -75,6 +75,10 @@ class PerceptionStage(Stage):
         losses = perception_losses(self.network, batch, outputs, matchings, self.options)
         return {**losses, "loss_dense_depth": depth}
 
+    def reseed(self, seed: int) -> None:
+        """See Stage."""
+        self._generator.manual_seed(seed)
+
     def forget(self) -> None:
         """See Stage."""
         self._memory = None

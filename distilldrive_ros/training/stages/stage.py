@@ -20,6 +20,9 @@ class TrainedPart(nn.Module, ABC):
     def forget(self) -> None:
         """Drop what is remembered of the streams; needed when the batch size or the data change."""
 
+    def reseed(self, seed: int) -> None:
+        """What the stage itself draws from now on (noise, masks) follows from `seed`; nothing where it draws none."""
+
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:
         """State dict with the official names (spec section 12), as a checkpoint holds it."""

@@ -158,6 +158,10 @@ class StudentStage(Stage):
         adapter = self.network.head.motion_plan_head.feature_adapter
         return distillation_losses(motion, taught, adapter, self.options.weights)
 
+    def reseed(self, seed: int) -> None:
+        """See Stage."""
+        self._generator.manual_seed(seed)
+
     def forget(self) -> None:
         """See Stage."""
         self._memory = None

@@ -10,7 +10,7 @@ from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig
 
-STAGES = ("teacher", "perception", "student")
+STAGES = ("teacher", "perception", "student", "diffusiondrive")
 OPTIMIZERS = ("adamw", "soap")
 PRECISIONS = ("fp32", "bf16")
 
@@ -62,6 +62,7 @@ class ModelConfig:
 
     student: str = "student_tiny"
     teacher: str = "teacher_tiny"
+    diffusiondrive: str = "diffusiondrive_tiny"
     repaired: bool = False
     generative: bool = True
     anchors: Path | None = None
@@ -143,7 +144,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training of `stage` teacher, perception or student."""
+    """A training of `stage`, one of `STAGES`; `diffusiondrive` has no options and no augmentation."""
 
     stage: str
     data: DataConfig = field(default_factory=DataConfig)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from distilldrive_ros.scene.errors import DatasetError, DistillDriveError
+from distilldrive_ros.scene.errors import DistillDriveError
 from distilldrive_ros.training.batch import TrainingBatch
-from distilldrive_ros.training.pipeline.dataset import LoadedBatch
-from distilldrive_ros.training.stages.stage import Stage, total
+from distilldrive_ros.training.diffusion.batch import DiffusionBatch
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch
+from distilldrive_ros.training.stages.stage import TrainedPart, total
 from distilldrive_ros.training.trainer.checkpoints import Checkpoint, CheckpointFolder
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.logs import TrainingLog
@@ -25,8 +26,10 @@ from distilldrive_ros.training.trainer.precision import lower_image_precision
 from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.whole_files import write_whole_file
 
+AnyBatch = TrainingBatch | DiffusionBatch
+
 _LOG = logging.getLogger(__name__)
-# Distinct for every process and iteration: what dropout draws from.
+# Distinct for every process and iteration: what dropout and noise draw from, so that a resumed training draws the same.
 _ITERATION_STRIDE, _RANK_STRIDE = 1_000_003, 7_919
 
 
@@ -46,7 +49,7 @@ class TrainingResult:
 class Trainer:
     """One stage on one stream of batches."""
 
-    def __init__(self, stage: Stage, config: TrainConfig, folder: Path, processes: Processes) -> None:
+    def __init__(self, stage: TrainedPart, config: TrainConfig, folder: Path, processes: Processes) -> None:
         """`folder` gets checkpoints, logs and, after a stop, the batch to be studied."""
         self._config = config
         self._folder = folder
@@ -78,7 +81,7 @@ class Trainer:
         self._stage.forget()
         return found.iteration
 
-    def run(self, batches: Iterator[LoadedBatch], start: int) -> TrainingResult:
+    def run(self, batches: Iterator[LoadedBatch[AnyBatch]], start: int) -> TrainingResult:
         """Train from iteration `start` to the end.
 
         Raises:
@@ -128,23 +131,25 @@ class Trainer:
                 elif isinstance(getattr(module, "dropout", None), float):
                     setattr(module, "dropout", 0.0)  # noqa: B010 - attention modules, ours and torch's
 
-    def _next(self, batches: Iterator[LoadedBatch]) -> LoadedBatch:
+    def _next(self, batches: Iterator[LoadedBatch[AnyBatch]]) -> LoadedBatch[AnyBatch]:
         try:
             loaded = next(batches)
-        except DatasetError as error:
+        except DistillDriveError as error:
             # A worker of the data loader puts its traceback before the message.
-            message = str(error).strip().splitlines()[-1].rpartition("DatasetError: ")[2]
-            raise DatasetError(message) from error
+            name = type(error).__name__
+            raise type(error)(str(error).strip().splitlines()[-1].rpartition(f"{name}: ")[2]) from error
         for note in loaded.skipped:
             if note not in self._skipped:
                 self._skipped[note] = None
                 _LOG.warning("frame left out: %s", note)
         return loaded
 
-    def _step(self, model: nn.Module, batch: TrainingBatch, iteration: int) -> dict[str, Tensor]:
+    def _step(self, model: nn.Module, batch: AnyBatch, iteration: int) -> dict[str, Tensor]:
         """One step of the optimiser; the loss terms, their sum and the length of the gradient, detached."""
         run, optimizer = self._config.run, self._optimizer
-        torch.manual_seed(run.seed + _ITERATION_STRIDE * iteration + _RANK_STRIDE * self._processes.rank)
+        seed = run.seed + _ITERATION_STRIDE * iteration + _RANK_STRIDE * self._processes.rank
+        torch.manual_seed(seed)
+        self._stage.reseed(seed)
         rate = learning_rate(self._config.optimizer, iteration, run.iterations)
         set_learning_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)
@@ -161,7 +166,7 @@ class Trainer:
         return terms
 
     def _stop_unless_finite(
-        self, value: Tensor, what: str, iteration: int, batch: TrainingBatch, terms: dict[str, Tensor]
+        self, value: Tensor, what: str, iteration: int, batch: AnyBatch, terms: dict[str, Tensor]
     ) -> None:
         """All processes stop together, before the weights are touched."""
         own = not bool(torch.isfinite(value))
@@ -204,7 +209,7 @@ class _Window:
     def stepped(self, terms: dict[str, Tensor]) -> None:
         """A step is done."""
         for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.float().cpu()
+            self._sums[name] = self._sums.get(name, torch.zeros(())) + value.float()
         self._steps += 1
         self._mark = perf_counter()
 

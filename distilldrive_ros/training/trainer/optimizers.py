@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from distilldrive_ros.scene.errors import ConfigurationError
-from distilldrive_ros.training.stages.stage import BACKBONE_PREFIX, Stage
+from distilldrive_ros.training.stages.stage import BACKBONE_PREFIX, TrainedPart
 from distilldrive_ros.training.trainer.config import OptimizerConfig
 
 # SOAP as in all stages that use it.
@@ -18,7 +18,7 @@ _SOAP: dict[str, Any] = {
 }  # fmt: skip
 
 
-def build_optimizer(stage: Stage, config: OptimizerConfig) -> torch.optim.Optimizer:
+def build_optimizer(stage: TrainedPart, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Optimiser over what the stage trains, the image backbone in a group of its own.
 
     Each group has `factor`, its share of the learning rate.

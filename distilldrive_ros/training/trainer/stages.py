@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from distilldrive_ros.models.diffusiondrive import config as diffusion_presets
+from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
+from distilldrive_ros.models.diffusiondrive.initialization import untrained_network as untrained_diffusiondrive
+from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
 from distilldrive_ros.models.distilldrive.anchors import AnchorSet
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
@@ -16,11 +20,13 @@ from distilldrive_ros.models.teacher.initialization import set_anchors, untraine
 from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
-from distilldrive_ros.training.anchors.anchor_file import read_anchors
+from distilldrive_ros.training.anchors.anchor_file import read_anchors, read_drive_modes
+from distilldrive_ros.training.diffusion.imitation import ImitationStage
 from distilldrive_ros.training.options import fixed_options, fixed_student, without_generative
+from distilldrive_ros.training.pipeline.frames import FrameLimits
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.perception import MOTION_PREFIX, PerceptionStage
-from distilldrive_ros.training.stages.stage import Stage
+from distilldrive_ros.training.stages.stage import TrainedPart
 from distilldrive_ros.training.stages.student import StudentStage
 from distilldrive_ros.training.stages.teacher import TeacherStage
 from distilldrive_ros.training.trainer.config import TrainConfig
@@ -34,7 +40,20 @@ def student_config(config: TrainConfig) -> DistillDriveConfig:
     return chosen if config.model.generative else without_generative(chosen)
 
 
-def build_stage(config: TrainConfig, rank: int = 0) -> Stage:
+def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:
+    """Dimensions of the camera+LiDAR model. Raises ConfigurationError for an unknown preset."""
+    return diffusion_presets.preset(config.model.diffusiondrive)
+
+
+def frame_limits(config: TrainConfig) -> FrameLimits | None:
+    """What a frame may hold where a teacher is at work; None where none is. Raises ConfigurationError."""
+    if config.stage == "perception" or (config.stage == "student" and not config.options.distillation):
+        return None
+    teacher = _teacher_config(config)
+    return FrameLimits(teacher.max_agents, teacher.max_polylines)
+
+
+def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     """The stage with weights drawn from the seed, or those of earlier stages; `rank` makes processes draw other noise.
 
     Raises:
@@ -43,6 +62,8 @@ def build_stage(config: TrainConfig, rank: int = 0) -> Stage:
     """
     generator = torch.Generator().manual_seed(config.run.seed)
     noise = config.run.seed + rank
+    if config.stage == "diffusiondrive":
+        return ImitationStage(_diffusion_network(config, generator), noise)
     dimensions = student_config(config)
     anchors = read_anchors(config.model.anchors, dimensions) if config.model.anchors is not None else None
     if config.stage == "teacher":
@@ -68,6 +89,16 @@ def draw_encoder_biases(network: nn.Module, generator: torch.Generator) -> None:
         if "anchor_encoder" in name.split(".") and isinstance(module, nn.Linear):
             limit = module.in_features**-0.5
             module.bias.uniform_(-limit, limit, generator=generator)
+
+
+def _diffusion_network(config: TrainConfig, generator: torch.Generator) -> DiffusionDriveNetwork:
+    dimensions = diffusion_config(config)
+    network = untrained_diffusiondrive(dimensions, generator)
+    if config.model.anchors is not None:
+        modes = read_drive_modes(config.model.anchors, dimensions)
+        with torch.no_grad():
+            network.trajectory_head.plan_anchor.copy_(modes)
+    return network
 
 
 def _teacher(config: TrainConfig, anchors: AnchorSet | None, generator: torch.Generator) -> TeacherNetwork:

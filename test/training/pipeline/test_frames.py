@@ -16,9 +16,10 @@ from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.training.batch import NO_DEPTH
 from distilldrive_ros.training.pipeline.augmentation import NO_AUGMENTATION, AugmentationConfig, View
-from distilldrive_ros.training.pipeline.dataset import FrameDataset, LoadedBatch, collate
-from distilldrive_ros.training.pipeline.frames import ImageSettings, annotation_batch, camera_batch
+from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
+from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, StreamingSampler, split_scenes
 from distilldrive_ros.training.targets.scene import SceneTargets
 from distilldrive_ros.training.targets.scene_files import load_or_make_targets
@@ -145,6 +146,19 @@ def test_a_broken_picture_is_stepped_over_and_named(demo_root: Path, targets: Sc
     (root / str(targets.sweeps[2])).write_bytes(b"123")
     with pytest.raises(DatasetError, match="none of the 3 key frames"):
         frames[request(1)]
+
+
+def test_frames_that_the_teacher_cannot_take_are_stepped_over(demo_root: Path, targets: SceneTargets) -> None:
+    counts = np.diff(targets.agent_starts)
+    lowest = int(counts.argmin())
+    sections = split_scenes([targets.key_frames], 1)
+    limits = FrameLimits(int(counts.min()), 1000)
+    frames = FrameDataset([targets], sections, demo_root, None, NO_AUGMENTATION, 0, limits=limits)
+    asked = int(counts.argmax())
+    assert counts[asked] > counts[lowest]
+    loaded = frames[request(asked)]
+    assert len(loaded.batch.agents[0].labels) == counts.min()
+    assert f"{counts[asked]} road users" in loaded.skipped[0]
 
 
 def test_frames_without_annotations_make_a_batch(demo_root: Path, targets: SceneTargets) -> None:

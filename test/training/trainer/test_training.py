@@ -17,6 +17,9 @@ import yaml
 
 from distilldrive_ros.cli.main import main
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
+from distilldrive_ros.models.diffusiondrive.checkpoint import is_selector_entry, load_checkpoint
+from distilldrive_ros.models.diffusiondrive.config import diffusiondrive_tiny
+from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
 from distilldrive_ros.models.registry import ModelRequest, load_model
 from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
 from distilldrive_ros.training.options import TrainingOptions
@@ -143,9 +146,33 @@ def test_perception_and_student_make_weights_that_the_model_runs_with(
     driving = load_model("student_tiny", ModelRequest(tmp_path / "student" / WEIGHTS_FILE, "cpu"))
     assert driving.trained
 
+    small = tmp_path / "small.safetensors"
+    whole = tmp_path / "student" / WEIGHTS_FILE
+    assert main(["train", "export", "--weights", str(whole), "--out", str(small), "--half"]) == 0
+    assert small.stat().st_size < 0.5 * whole.stat().st_size
+    assert load_model("student_tiny", ModelRequest(small, "cpu")).trained
+    assert main(["train", "export", "--weights", str(teacher_weights), "--out", str(tmp_path / "no")]) == 2
+    assert not (tmp_path / "no").exists()
+
     with pytest.raises(ConfigurationError, match="needs a trained teacher"):
         train(replace(student, model=ModelConfig()), tmp_path / "none", resume=False)
     assert not (tmp_path / "none").exists()
+
+
+def test_the_camera_and_lidar_model_learns_by_the_same_loop(teacher: TrainConfig, tmp_path: Path) -> None:
+    run = RunConfig(2, batch_size=2, log_interval=1, device="cpu", threads=2, frozen_norm=True)
+    config = TrainConfig("diffusiondrive", teacher.data, optimizer=OptimizerConfig(lr=1e-4), run=run)
+    train(config, tmp_path / "out", resume=False)
+    rows = read_log(tmp_path / "out")
+    assert len(rows) == 2
+    assert {"loss/bev_semantic", "loss/total"} <= set(rows[0])
+    network = DiffusionDriveNetwork(diffusiondrive_tiny())
+    report = load_checkpoint(network, tmp_path / "out" / WEIGHTS_FILE, partial=True)
+    assert report.unexpected == ()
+    assert report.loaded > 100
+    # All but the mode selector, which has a stage of its own.
+    assert report.untrained
+    assert all(is_selector_entry(f"{module}.") for module in report.untrained), report.untrained
 
 
 def test_a_loss_that_is_no_number_stops_with_the_batch_kept(teacher: TrainConfig, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ class MapTables:
 
         `sides`: its left and right divider as segments (see `add_lane_divider`).
         """
-        record = {"token": token, "polygon_token": polygon, "lane_type": "CAR"}
+        record: Record = {"token": token, "polygon_token": polygon, "lane_type": "CAR"}
         record |= {"from_edge_line_token": edges[0], "to_edge_line_token": edges[1]}
         record |= {"left_lane_divider_segments": list(sides[0]), "right_lane_divider_segments": list(sides[1])}
         self.layers["lane"].append(record)

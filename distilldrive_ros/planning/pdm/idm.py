@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distilldrive_ros.evaluation.navsim.paths import Path
+from distilldrive_ros.geometry.paths import Path
 
 Array = NDArray[np.float64]
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distilldrive_ros.evaluation.navsim.drives import locate
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.idm import NO_LEAD_M, IdmParameters, corridor
-from distilldrive_ros.evaluation.navsim.paths import Path
-from distilldrive_ros.evaluation.navsim.pdm_closed import forecast_objects, plan_pdm_closed
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, IdmParameters, corridor
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.planner import forecast_objects, plan_pdm_closed
 
 
 @pytest.mark.parametrize("name", ["free", "slow_lead", "stopped_car", "cone", "side_car", "standstill"])
@@ -60,7 +59,7 @@ def test_path_around_a_bend() -> None:
     assert inner.length == pytest.approx(9 * np.pi, rel=2e-3)
     beyond = path.poses(path.length + 5.0)
     np.testing.assert_allclose(beyond[:2], [20.0, 25.0], atol=0.1)
-    with pytest.raises(ScoringError, match="two different points"):
+    with pytest.raises(ValueError, match="two different points"):
         Path([[1.0, 2.0], [1.0, 2.0]])
 
 

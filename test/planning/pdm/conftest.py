@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.planning.pdm.world import (
     EgoStart,
     MapLayer,
     MapPolygon,

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
+from distilldrive_ros.planning.pdm.errors import ScoringError
 
 Array = NDArray[np.float64]
 
@@ -48,6 +48,21 @@ class ObjectKind(Enum):
     def is_agent(self) -> bool:
         """Whether it may move."""
         return self in (ObjectKind.VEHICLE, ObjectKind.PEDESTRIAN, ObjectKind.BICYCLE)
+
+
+# Kinds of the ten detection classes.
+KIND_OF_CLASS = {
+    "car": ObjectKind.VEHICLE,
+    "truck": ObjectKind.VEHICLE,
+    "construction_vehicle": ObjectKind.VEHICLE,
+    "bus": ObjectKind.VEHICLE,
+    "trailer": ObjectKind.VEHICLE,
+    "barrier": ObjectKind.BARRIER,
+    "motorcycle": ObjectKind.BICYCLE,
+    "bicycle": ObjectKind.BICYCLE,
+    "pedestrian": ObjectKind.PEDESTRIAN,
+    "traffic_cone": ObjectKind.TRAFFIC_CONE,
+}
 
 
 @dataclass(frozen=True)
@@ -162,8 +177,9 @@ class NavsimWorld:
             ScoringError: no centre line, or a start that is not finite.
         """
         line = self.centerline
-        if line.ndim != 2 or line.shape[1] != 2 or len(line) < 2 or not np.isfinite(line).all():
-            raise ScoringError("the centre line needs two or more finite points (x, y); give the world a route")
+        known = line.ndim == 2 and line.shape[1] == 2 and len(line) >= 2 and np.isfinite(line).all()
+        if not known or not np.ptp(line, axis=0).any():
+            raise ScoringError("the centre line needs two different finite points (x, y); give the world a route")
         if not np.isfinite(self.ego.state()).all():
             raise ScoringError("the ego's start is not finite; take another instant of the scene")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.contacts import (
+from distilldrive_ros.planning.pdm.contacts import (
     Contacts,
     find_contacts,
     object_corners,
     segment_touches_box,
 )
-from distilldrive_ros.evaluation.navsim.drives import Drives
-from distilldrive_ros.evaluation.navsim.states import State
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S, ObjectTracks
+from distilldrive_ros.planning.pdm.drives import Drives
+from distilldrive_ros.planning.pdm.states import State
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S, ObjectTracks
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -7,10 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.states import State
-from distilldrive_ros.evaluation.navsim.vehicle import Vehicle
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S as DT
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.states import State
+from distilldrive_ros.planning.pdm.vehicle import Vehicle
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S as DT
 
 Array = NDArray[np.float64]
 

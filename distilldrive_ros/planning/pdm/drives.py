@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.evaluation.navsim.map_areas import EgoAreas, ego_areas
-from distilldrive_ros.evaluation.navsim.proposals import reference_poses
-from distilldrive_ros.evaluation.navsim.simulator import simulate
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA, Vehicle
-from distilldrive_ros.evaluation.navsim.world import NavsimWorld
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.map_areas import EgoAreas, ego_areas
+from distilldrive_ros.planning.pdm.proposals import reference_poses
+from distilldrive_ros.planning.pdm.simulator import simulate
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA, Vehicle
+from distilldrive_ros.planning.pdm.world import NavsimWorld
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.world import MapLayer, MapPolygon, NavsimWorld
+from distilldrive_ros.planning.pdm.world import MapLayer, MapPolygon, NavsimWorld
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distilldrive_ros.evaluation.navsim.comfort import extended_comfort
-from distilldrive_ros.evaluation.navsim.drives import Drives, drive_candidates
-from distilldrive_ros.evaluation.navsim.epdms import score_epdms
-from distilldrive_ros.evaluation.navsim.history import past_states
-from distilldrive_ros.evaluation.navsim.map_areas import EgoAreas
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
+from distilldrive_ros.planning.pdm.comfort import extended_comfort
+from distilldrive_ros.planning.pdm.drives import Drives, drive_candidates
+from distilldrive_ros.planning.pdm.epdms import score_epdms
+from distilldrive_ros.planning.pdm.history import past_states
+from distilldrive_ros.planning.pdm.map_areas import EgoAreas
+from distilldrive_ros.planning.pdm.pdms import score_pdms
 
 FLAGS = "comfort_flags_lonacc_latacc_jerk_lonjerk_yawacc_yawrate"
 WORLDS = (

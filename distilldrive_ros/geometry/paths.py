@@ -6,8 +6,6 @@ import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-
 Array = NDArray[np.float64]
 
 # Points closer than this count as one: their segment has no heading, m.
@@ -21,13 +19,13 @@ class Path:
         """Take the points, without repetitions.
 
         Raises:
-            ScoringError: fewer than two different points.
+            ValueError: fewer than two different points.
         """
         given = np.asarray(points, np.float64)
         keep = np.append(True, np.linalg.norm(np.diff(given, axis=0), axis=1) > SHORTEST_SEGMENT_M)
         self.points = given[keep]
         if len(self.points) < 2:
-            raise ScoringError("a path needs two different points; give the world a longer route")
+            raise ValueError("a path needs two different points; give a longer line")
         steps = np.diff(self.points, axis=0)
         self._along = np.append(0.0, np.cumsum(np.linalg.norm(steps, axis=1)))
         angles = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))

@@ -10,9 +10,9 @@ import shapely
 from numpy.typing import NDArray
 
 from distilldrive_ros.datasets.map_expansion import Lane
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.paths import Path
-from distilldrive_ros.evaluation.navsim.proposals import wrap
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.scene.errors import DatasetError
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,10 @@ BESIDE_M = 5.5
 BESIDE_ANGLE = np.deg2rad(30.0)
 
 
+class NoRouteError(DatasetError):
+    """No lane of the map runs along a drive."""
+
+
 @dataclass(frozen=True)
 class Route:
     """`centerline` (K, 2) m in driving direction; `lanes`: tokens of all lanes of the route."""
@@ -43,7 +47,7 @@ def find_route(lanes: Sequence[Lane], drive: Array) -> Route:
     """Match a drive (N, 3), x, y, heading of the rear axle, to the lanes; the route goes on ahead of its end.
 
     Raises:
-        ScoringError: no lane is near the drive.
+        NoRouteError: no lane is near the drive.
     """
     places = _spaced(drive)
     area = shapely.MultiPoint(places[:, :2]).buffer(BEHIND_M)
@@ -51,7 +55,7 @@ def find_route(lanes: Sequence[Lane], drive: Array) -> Route:
     paths = [Path(np.asarray(lane.centerline.coords)) for lane in near]
     sequence = _match(near, paths, places)
     if not sequence:
-        raise ScoringError("no lane of the map runs along the drive; the scene has no route to be scored on")
+        raise NoRouteError("no lane of the map runs along the drive; the scene has no route to be scored on")
     line = _centerline(near, paths, sequence, places, {lane.token: lane for lane in lanes})
     return Route(line, _lanes_beside(lanes, Path(line)))
 

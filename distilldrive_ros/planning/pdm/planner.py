@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.contacts import object_corners
-from distilldrive_ros.evaluation.navsim.drives import locate
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.evaluation.navsim.idm import IdmParameters, corridor
-from distilldrive_ros.evaluation.navsim.paths import Path
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
-from distilldrive_ros.evaluation.navsim.simulator import simulate
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.planning.pdm.contacts import object_corners
+from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.idm import IdmParameters, corridor
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.simulator import simulate
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import (
     EGO_STATES,
     TIME_STEP_S,
     TRACK_STATES_V1,
@@ -56,13 +56,15 @@ NEAREST: dict[ObjectKind | None, int] = {
 class PdmPlan:
     """The chosen proposal: reference poses (41, 3) and simulated states (41, 11) in the world's frame.
 
-    `score` is its PDMS against the forecasts; `scores` (21,) are those of all proposals, offset by offset.
+    `score` is its PDMS against the forecasts; `scores` (21,) and `all_states` (21, 41, 11) are those of all proposals,
+    offset by offset.
     """
 
     references: Array
     states: Array
     score: float
     scores: Array
+    all_states: Array
 
 
 def plan_pdm_closed(
@@ -80,7 +82,7 @@ def plan_pdm_closed(
     states = simulate(references, world.ego, fidelity)
     scores = score_pdms(forecast, locate(states, forecast), fidelity).score
     best = int(scores.argmax())
-    return PdmPlan(references[best], states[best], float(scores[best]), scores)
+    return PdmPlan(references[best], states[best], float(scores[best]), scores, states)
 
 
 def forecast_objects(world: NavsimWorld, steps: int = TRACK_STATES_V1) -> ObjectTracks:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from distilldrive_ros.evaluation.navsim.contacts import boxes_touch, find_contacts, segment_touches_box
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import ObjectKind, ObjectTracks
 from distilldrive_ros.geometry.boxes import ground_corners
+from distilldrive_ros.planning.pdm.contacts import boxes_touch, find_contacts, segment_touches_box
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import ObjectKind, ObjectTracks
 
 
 def boxes(rng: np.random.Generator, count: int) -> np.ndarray:

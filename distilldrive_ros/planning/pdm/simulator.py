@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.states import STATE_SIZE, State
-from distilldrive_ros.evaluation.navsim.tracker import Tracker
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA, Vehicle
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S as DT
-from distilldrive_ros.evaluation.navsim.world import EgoStart
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
+from distilldrive_ros.planning.pdm.tracker import Tracker
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA, Vehicle
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S as DT
+from distilldrive_ros.planning.pdm.world import EgoStart
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.world import ObjectTracks
 from distilldrive_ros.geometry.boxes import ground_corners
+from distilldrive_ros.planning.pdm.world import ObjectTracks
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.collisions import no_at_fault_collision, time_to_collision
-from distilldrive_ros.evaluation.navsim.comfort import comfort_flags_v1
-from distilldrive_ros.evaluation.navsim.drives import Drives
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.evaluation.navsim.rules import driving_direction, progress_along
-from distilldrive_ros.evaluation.navsim.world import EGO_STATES, TRACK_STATES_V1, NavsimWorld
+from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision, time_to_collision
+from distilldrive_ros.planning.pdm.comfort import comfort_flags_v1
+from distilldrive_ros.planning.pdm.drives import Drives
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.rules import driving_direction, progress_along
+from distilldrive_ros.planning.pdm.world import EGO_STATES, TRACK_STATES_V1, NavsimWorld
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.world import RedLight
+from distilldrive_ros.planning.pdm.world import RedLight
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

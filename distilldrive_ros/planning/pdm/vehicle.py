@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+# Below this speed (m/s) a yaw rate says nothing of the steering angle.
+SLOWEST_STEERING_SPEED = 1.0
+
 
 @dataclass(frozen=True)
 class Vehicle:
@@ -25,6 +28,12 @@ class Vehicle:
     def length(self) -> float:
         """Bumper to bumper."""
         return self.front_length + self.rear_length
+
+    def steering_angle(self, speed: ArrayLike, yaw_rate: ArrayLike) -> Array:
+        """Steering angle (...) rad of a bicycle with this wheel base at speeds and yaw rates; 0 near standstill."""
+        v, rate = np.asarray(speed, np.float64), np.asarray(yaw_rate, np.float64)
+        moving = np.abs(v) >= SLOWEST_STEERING_SPEED
+        return np.asarray(np.arctan(np.where(moving, rate / np.where(moving, v, 1.0), 0.0) * self.wheel_base))
 
     def centers(self, poses: ArrayLike) -> Array:
         """Centres (..., 2) of the body at rear-axle poses (..., 3)."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.states import STATE_SIZE, State
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S
 
 Array = NDArray[np.float64]
 

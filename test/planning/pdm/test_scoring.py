@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import shapely
 
-from distilldrive_ros.evaluation.navsim.comfort import comfort_flags_v2, extended_comfort
-from distilldrive_ros.evaluation.navsim.drives import drive_candidates
-from distilldrive_ros.evaluation.navsim.epdms import score_epdms, with_extended_comfort, with_human_filter
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.fidelity import CORRECTED, Fidelity
-from distilldrive_ros.evaluation.navsim.history import past_states
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
-from distilldrive_ros.evaluation.navsim.rules import driving_direction, lane_keeping
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.planning.pdm.comfort import comfort_flags_v2, extended_comfort
+from distilldrive_ros.planning.pdm.drives import drive_candidates
+from distilldrive_ros.planning.pdm.epdms import score_epdms, with_extended_comfort, with_human_filter
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.fidelity import CORRECTED, Fidelity
+from distilldrive_ros.planning.pdm.history import past_states
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.rules import driving_direction, lane_keeping
+from distilldrive_ros.planning.pdm.world import (
     EgoStart,
     MapLayer,
     MapPolygon,

@@ -5,15 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.world import EGO_STATES, TIME_STEP_S, EgoStart
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.world import EGO_STATES, TIME_STEP_S, EgoStart
 
 Array = NDArray[np.float64]
-
-
-def wrap(angles: Array) -> Array:
-    """Angles in [-pi, pi)."""
-    return np.asarray((angles + np.pi) % (2 * np.pi) - np.pi)
 
 
 def reference_poses(candidates: ArrayLike, ego: EgoStart, time_step: float = 0.5) -> Array:

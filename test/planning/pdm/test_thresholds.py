@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import shapely
 
-from distilldrive_ros.evaluation.navsim.collisions import no_at_fault_collision, time_to_collision
-from distilldrive_ros.evaluation.navsim.comfort import (
+from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision, time_to_collision
+from distilldrive_ros.planning.pdm.comfort import (
     FLAG_NAMES,
     comfort_flags_v1,
     comfort_flags_v2,
     extended_comfort,
 )
-from distilldrive_ros.evaluation.navsim.drives import Drives, locate
-from distilldrive_ros.evaluation.navsim.epdms import score_epdms
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
-from distilldrive_ros.evaluation.navsim.rules import driving_direction
-from distilldrive_ros.evaluation.navsim.states import State
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.planning.pdm.drives import Drives, locate
+from distilldrive_ros.planning.pdm.epdms import score_epdms
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.rules import driving_direction
+from distilldrive_ros.planning.pdm.states import State
+from distilldrive_ros.planning.pdm.world import (
     EgoStart,
     MapLayer,
     MapPolygon,

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from distilldrive_ros.evaluation.navsim.states import State
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S
+from distilldrive_ros.planning.pdm.states import State
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.collisions import no_at_fault_collision, time_to_collision
-from distilldrive_ros.evaluation.navsim.comfort import comfort_flags_v2
-from distilldrive_ros.evaluation.navsim.drives import Drives
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.evaluation.navsim.rules import (
+from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision, time_to_collision
+from distilldrive_ros.planning.pdm.comfort import comfort_flags_v2
+from distilldrive_ros.planning.pdm.drives import Drives
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.rules import (
     driving_direction,
     lane_keeping,
     progress_along,
     traffic_lights,
 )
-from distilldrive_ros.evaluation.navsim.world import TRACK_STATES_V2, NavsimWorld, ObjectTracks
+from distilldrive_ros.planning.pdm.world import TRACK_STATES_V2, NavsimWorld, ObjectTracks
 
 Array = NDArray[np.float64]
 

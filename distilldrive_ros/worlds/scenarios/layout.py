@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ START_M = 45.0
 class Layout:
     """Roads with the ego's way: `edges` in driving order, `start` m along the first one.
 
-    `lane_changes`: the ego may change lanes on its way. `works`: edge on which the rightmost lane is a building site.
+    `works`: edge on which the rightmost lane is a building site.
     """
 
     network: RoadNetwork
@@ -113,7 +113,12 @@ def _cross_roads(scenario: Scenario, rng: np.random.Generator) -> Layout:
     skew = float(rng.uniform(-0.2, 0.2))
     reach = _reach(scenario)
     # Names of arms by where they lie as the ego comes: s(outh) is its own, n ahead.
-    angles = {"s": heading + math.pi, "n": heading, "w": heading + math.pi / 2 + skew, "e": heading - math.pi / 2 + skew}
+    angles = {
+        "s": heading + math.pi,
+        "n": heading,
+        "w": heading + math.pi / 2 + skew,
+        "e": heading - math.pi / 2 + skew,
+    }
     nodes = [Node("c", CENTER, "traffic_light" if lights else "priority", float(rng.uniform(6.0, 9.0)))]
     nodes += [Node(name, _place(angle, max(170.0, 0.7 * reach))) for name, angle in angles.items()]
     ego_has_priority = bool(rng.random() < 0.6)
@@ -157,7 +162,9 @@ def _roundabout(scenario: Scenario, rng: np.random.Generator) -> Layout:
     length = max(150.0, 0.7 * _reach(scenario))
     # Counter-clockwise, the ego's own arm first.
     arms = [heading + math.pi + k * math.pi / 2 for k in range(4)]
-    nodes, edges, ring = [], [], []
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    ring: list[Edge] = []
     for k, angle in enumerate(arms):
         nodes.append(Node(f"r{k}", _place(angle, radius), "priority", 6.0))
         nodes.append(Node(f"o{k}", _place(angle, length)))
@@ -190,15 +197,10 @@ def _merge(scenario: Scenario, rng: np.random.Generator) -> Layout:
     )  # fmt: skip
     bend = tuple(_place(heading, s - after / 4, right * w) for s, w in ((-110.0, 0.8), (-60.0, 0.4), (-25.0, 0.24)))
 
-    def edge(source: str, target: str, count: int, speed: float, **more: int | bool | tuple[Point, ...]) -> Edge:
-        return Edge(f"{source}{target}", source, target, count, speed, 3.6, **more)  # type: ignore[arg-type]
-
     edges = (
-        edge("a", "b", lanes, fast, priority=5),
-        edge("b", "c", lanes + 1, fast, priority=5, shape=()),
-        edge("c", "d", lanes, fast, priority=5),
-        edge("x", "y", lanes, fast, priority=5),
-        edge("r", "b", 1, slip, priority=2, alone=True, shape=bend),
+        *(Edge(f"{a}{b}", a, b, lanes, fast, 3.6, priority=5) for a, b in ("ab", "cd", "xy")),
+        Edge("bc", "b", "c", lanes + 1, fast, 3.6, priority=5),
+        Edge("rb", "r", "b", 1, slip, 3.6, bend, priority=2, alone=True),
     )
     connections = (
         Connection("rb", "bc", 0, 0),
@@ -219,7 +221,7 @@ def _works(scenario: Scenario, rng: np.random.Generator) -> Layout:
     for a, b in ("ab", "bc", "cd"):
         there, back = _both_ways(a, b, scenario, scenario.lanes)
         if a == "b":
-            there = Edge(**{**there.__dict__, "closed": (0,)})
+            there = replace(there, closed=(0,))
         edges += [there, back]
     return Layout(RoadNetwork(nodes, tuple(edges)), ("ab", "bc", "cd"), START_M - 15.0, works="bc")
 

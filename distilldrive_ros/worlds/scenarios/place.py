@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 import shapely
@@ -70,7 +71,7 @@ def _polygons(areas: Iterable[shapely.Geometry]) -> tuple[shapely.Polygon, ...]:
 def dense(line: Array) -> Array:
     """A line (N, 2) with points about a metre apart, its own ones included."""
     pieces = [line[:1]]
-    for first, second in zip(line[:-1], line[1:], strict=True):
+    for first, second in pairwise(line):
         count = max(1, math.ceil(math.dist(first, second) / POINT_DISTANCE_M))
         pieces.append(resample_polyline(np.stack([first, second]), count + 1)[1:])
     return np.concatenate(pieces)
@@ -127,9 +128,7 @@ def _lane_divider(line: Array, lit: bool) -> list[Divider]:
     cut = whole.length - SOLID_BEFORE_LIGHTS_M if lit else whole.length
     parts = [(0.0, cut, LinePattern.DASHED), (cut, whole.length, LinePattern.SOLID)]
     return [
-        Divider(
-            dense(shapely.get_coordinates(substring(whole, start, end))), pattern, LineColor.WHITE, False
-        )
+        Divider(dense(shapely.get_coordinates(substring(whole, start, end))), pattern, LineColor.WHITE, False)
         for start, end, pattern in parts
         if end - start > 1.0
     ]

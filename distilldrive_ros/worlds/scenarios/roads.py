@@ -107,11 +107,10 @@ def build_network(network: RoadNetwork, folder: Path) -> Path:
     for name, path in written.items():
         command += [f"--{name}-files", str(path)]
     command += [
-        "--offset.disable-normalization", "true", "--no-turnarounds", "true", "--no-turnarounds.except-deadend", "false",
-        "--junctions.internal-link-detail", "24", "--junctions.corner-detail", "6", "--walkingareas", "true",
+        "--offset.disable-normalization", "true", "--no-turnarounds", "true", "--junctions.internal-link-detail", "24",
+        "--junctions.corner-detail", "6", "--walkingareas", "true",
         "--junctions.limit-turn-speed", str(TURN_ACCELERATION), "--tls.green.time", str(network.green_s),
-        "--tls.yellow.time", "3", "--tls.allred.time", "1", "--geometry.max-angle.fix", "false", "--no-warnings", "true",
-        "--default.sidewalk-width", "2.5", "--precision", "3",
+        "--tls.yellow.time", "3", "--tls.allred.time", "1", "--no-warnings", "true", "--precision", "3",
     ]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=NETCONVERT_LIMIT_S, check=False)
@@ -160,7 +159,7 @@ def _edges(network: RoadNetwork) -> list[ET.Element]:
         element = ET.Element("edge", attributes)
         for lane in range(edge.lanes):
             rule = {"allow": "authority"} if lane in edge.closed else {"disallow": "pedestrian tram rail ship"}
-            ET.SubElement(element, "lane", index=str(lane), **rule)
+            ET.SubElement(element, "lane", {"index": str(lane), **rule})
         out.append(element)
     for nodes, edges in network.roundabouts:
         out.append(ET.Element("roundabout", nodes=" ".join(nodes), edges=" ".join(edges)))

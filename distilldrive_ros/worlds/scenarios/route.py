@@ -47,12 +47,12 @@ def find_route(net: Network, edges: Sequence[str], lane: int, start: float, turn
     present, tokens = lanes[lane], []
     pieces: list[Array] = []
     links: list[tuple[int, LaneLink]] = []
-    for number, edge in enumerate(edges):
+    for onward in (*edges[1:], None):
         tokens.append(present.name)
-        if number + 1 == len(edges):
+        if onward is None:
             pieces.append(dense(present.shape))
             break
-        link = _way_on(net, present, edges[number + 1])
+        link = _way_on(net, present, onward)
         if link.source != present.name:
             tokens.append(link.source)
             pieces.append(_lane_change(present, net.lanes[link.source]))

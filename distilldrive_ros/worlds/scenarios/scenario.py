@@ -122,9 +122,7 @@ _DECK = (
 _TURNS = (Command.LEFT, Command.RIGHT, Command.LEFT, Command.RIGHT, Command.STRAIGHT)
 
 
-def draw_scenario(
-    seed: int, kinds: Sequence[ScenarioKind] | None = None, duration_s: float = DURATION_S
-) -> Scenario:
+def draw_scenario(seed: int, kinds: Sequence[ScenarioKind] | None = None, duration_s: float = DURATION_S) -> Scenario:
     """The scenario of a seed: consecutive seeds go through all kinds and turns.
 
     Args:

@@ -55,10 +55,9 @@ class Body:
             period: s since the last move.
         """
         before, reach = self._center(), _reach(self.user)
-        moved = math.dist(front, self.front)
-        if moved > LONGEST_STEP_M:
+        jumps = math.dist(front, self.front) > LONGEST_STEP_M
+        if jumps:
             self.rear = (front[0] - reach * math.cos(yaw), front[1] - reach * math.sin(yaw))
-            before = None
         else:
             gap = math.dist(front, self.rear)
             if gap > 1e-6:
@@ -71,7 +70,7 @@ class Body:
         self.braking = (speed - self.speed) / period < BRAKING if speed > STANDING_SPEED else True
         self.speed = speed
         center = self._center()
-        if before is None:
+        if jumps:
             self.velocity = (speed * math.cos(yaw), speed * math.sin(yaw))
         else:
             self.velocity = ((center[0] - before[0]) / period, (center[1] - before[1]) / period)

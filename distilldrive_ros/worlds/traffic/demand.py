@@ -63,9 +63,8 @@ def _vehicles(scenario: Scenario, layout: Layout, rng: np.random.Generator) -> l
     ends = {node.name for node in network.nodes if _degree(node.name, network.edges) == 1}
     starts = [edge for edge in network.edges if edge.source in ends or edge.source not in targets]
     finals = [edge for edge in network.edges if edge.target in ends or edge.target not in sources]
-    kinds = VEHICLES
-    if scenario.kind == ScenarioKind.MERGE:
-        kinds = tuple(kind for kind in VEHICLES if kind.name not in STREET_ONLY)
+    excluded = STREET_ONLY if scenario.kind == ScenarioKind.MERGE else set()
+    kinds = tuple(kind for kind in VEHICLES if kind.name not in excluded)
     out: list[ET.Element] = []
     for start in starts:
         goals = [goal for goal in finals if goal.target != start.source and _leads(start, goal, network.edges)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from distilldrive_ros.worlds.scenarios.scenario import Scenario, ScenarioKind
 from distilldrive_ros.worlds.traffic.engine import Engine
-from distilldrive_ros.worlds.world import EgoState, Snapshot
+from distilldrive_ros.worlds.world import EgoState
 
 ACTOR = "v_actor"
 # The actor's type: an ordinary car.
@@ -22,9 +23,9 @@ BRAKING_M_S2 = 5.5
 class Event:
     """What the actor does, each at a time in seconds of the scene; done at most once."""
 
-    actions: list[tuple[float, Any]] = field(default_factory=list)
+    actions: list[tuple[float, Callable[[Any], None]]]
 
-    def act(self, engine: Engine, time_s: float, snapshot: Snapshot) -> None:
+    def act(self, engine: Engine, time_s: float) -> None:
         """Do what is due.
 
         Raises:
@@ -33,7 +34,7 @@ class Event:
         due = [action for at, action in self.actions if at <= time_s]
         self.actions = [(at, action) for at, action in self.actions if at > time_s]
         for action in due:
-            engine.call(lambda sumo, action=action: action(sumo, snapshot))
+            engine.call(action)
 
 
 def plan_events(
@@ -60,15 +61,15 @@ def _hard_braking(
     slowest = float(rng.choice([0.0, 0.0, 2.0]))
     braking = (ego.speed - slowest) / BRAKING_M_S2
 
-    def brake(sumo: Any, _: Snapshot) -> None:
+    def brake(sumo: Any) -> None:
         if ACTOR in sumo.vehicle.getIDList():
             sumo.vehicle.slowDown(ACTOR, slowest, max(1.0, sumo.vehicle.getSpeed(ACTOR) / BRAKING_M_S2))
 
-    def hold(sumo: Any, _: Snapshot) -> None:
+    def hold(sumo: Any) -> None:
         if ACTOR in sumo.vehicle.getIDList():
             sumo.vehicle.setSpeed(ACTOR, slowest)
 
-    def go_on(sumo: Any, _: Snapshot) -> None:
+    def go_on(sumo: Any) -> None:
         if ACTOR in sumo.vehicle.getIDList():
             sumo.vehicle.setSpeed(ACTOR, -1)
 
@@ -87,7 +88,7 @@ def _cut_in(
     engine.call(lambda sumo: _appear(sumo, ego, edges, 9.0 + 0.35 * ego.speed, left))
     at = float(rng.uniform(2.0, 5.0))
 
-    def cut(sumo: Any, _: Snapshot) -> None:
+    def cut(sumo: Any) -> None:
         if ACTOR in sumo.vehicle.getIDList():
             # Neither courtesy nor strategy keeps the actor from it; it still avoids collisions.
             sumo.vehicle.setLaneChangeMode(ACTOR, 0b01_00_00_00_00)

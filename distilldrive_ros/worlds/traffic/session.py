@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
 from distilldrive_ros.scene.errors import WorldError
 from distilldrive_ros.worlds.scenarios.appearance import draw_appearance
 from distilldrive_ros.worlds.scenarios.layout import lay_out
@@ -28,7 +28,7 @@ from distilldrive_ros.worlds.traffic.events import Event, plan_events
 from distilldrive_ros.worlds.traffic.lights import Lights
 from distilldrive_ros.worlds.traffic.obstacles import obstacles
 from distilldrive_ros.worlds.traffic.road_users import BY_NAME
-from distilldrive_ros.worlds.world import Agent, EgoState, Place, Snapshot
+from distilldrive_ros.worlds.world import EgoState, Place, Snapshot
 
 PERIOD_NS = 100_000_000
 PERIOD_S = PERIOD_NS / 1e9
@@ -54,6 +54,7 @@ class GeneratedSession:
         self.name = scenario.name
         self.description = _describe(scenario)
         self.appearance = draw_appearance(scenario)
+        self._snapshot: Snapshot
         self._rng = np.random.default_rng((scenario.seed, 0x7AFF1C))
         try:
             self._folder = tempfile.TemporaryDirectory(prefix="distilldrive-world-")
@@ -78,9 +79,7 @@ class GeneratedSession:
         self._bodies: dict[str, Body] = {}
         self._numbers: dict[str, int] = {}
         write_demand(self.scenario, layout, (PACIFICA.length, PACIFICA.width), folder / "traffic.rou.xml")
-        self._engine = Engine(
-            roads, folder / "traffic.rou.xml", self.scenario.seed, PERIOD_S, folder / "engine.log"
-        )
+        self._engine = Engine(roads, folder / "traffic.rou.xml", self.scenario.seed, PERIOD_S, folder / "engine.log")
         self._lights = Lights(net)
         self._events: list[Event] = []
         self._time_ns = 0
@@ -111,7 +110,7 @@ class GeneratedSession:
             raise WorldError("the ego's state is not finite; brake when a plan holds such numbers")
         engine = self._running()
         for event in self._events:
-            event.act(engine, self._time_ns / 1e9, self._snapshot)
+            event.act(engine, self._time_ns / 1e9)
         engine.call(lambda sumo: _move_ego(sumo, ego))
         engine.call(lambda sumo: sumo.simulationStep())
         self._time_ns += PERIOD_NS

@@ -36,6 +36,7 @@ from distilldrive_ros.bags.topics import (
     OBJECTS,
     ODOMETRY,
     PATH,
+    ROUTE,
     SAMPLE_INFO,
     TF,
     TF_STATIC,
@@ -60,7 +61,7 @@ from distilldrive_ros.datasets.records import SampleData, Scene
 from distilldrive_ros.scene.errors import BagError, DatasetError
 
 # Raised whenever the same source gives other bags: finished bags of another version are not taken for finished.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SIDE_FILE = "conversion.json"
 _JPEG_START = b"\xff\xd8"
 
@@ -92,6 +93,7 @@ class SceneReport:
     short_commands: int = 0
     unknown_velocities: int = 0
     has_map: bool = False
+    has_route: bool = False
     already_there: bool = False
     seconds: float = 0.0
 
@@ -145,6 +147,7 @@ def convert_scene(
         report.left_out_sensors = dict(source.left_out)
         report.left_out_boxes = dict(source.boxes.left_out)
         report.has_map = expansion is not None
+        report.has_route = source.route_region is not None
         report.seconds = perf_counter() - started
         for key in ("dataset", "scene_name", "scene_token", "location", "description"):
             writer.set_custom_data(key, getattr(report, key))
@@ -251,6 +254,8 @@ class _SceneMessages:
         if source.expansion is not None:
             region = map_region(source.expansion, key_frame.world_from_base, source.base_from_lidar)
             yield MAP, stamp_ns, map_message(stamp_ns, region)
+        if source.route_region is not None:
+            yield ROUTE, stamp_ns, map_message(stamp_ns, source.route_region.at(key_frame.world_from_base))
 
     def _sensor_messages(self, data: SampleData) -> Iterator[Message]:
         stamp_ns, camera = data.stamp_ns, data.channel in self.cameras

@@ -15,9 +15,15 @@ from distilldrive_ros.datasets.ego_track import EgoTrack
 from distilldrive_ros.datasets.map_expansion import MapExpansion
 from distilldrive_ros.datasets.nuscenes import LIDAR_CHANNEL, NuScenes
 from distilldrive_ros.datasets.records import CalibratedSensor, Sample, SampleData, Scene
+from distilldrive_ros.datasets.route import NoRouteError
+from distilldrive_ros.datasets.route_region import RouteRegion
+from distilldrive_ros.geometry.poses import pose_matrix, yaw_of
 from distilldrive_ros.scene.errors import DatasetError
 
 Array = NDArray[np.float64]
+
+# The drive is matched to lanes by its poses this far apart.
+ROUTE_SAMPLING_NS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,19 @@ class SceneSource:
             found.append((sample, stamp_ns, pose))
         commands = driving_commands([pose @ self.base_from_lidar for _, _, pose in found])
         return [KeyFrame(*parts, command) for parts, command in zip(found, commands, strict=True)]
+
+    @cached_property
+    def route_region(self) -> RouteRegion | None:
+        """The road with the route that the vehicle took; None without a map or a lane along the drive."""
+        if self.expansion is None:
+            return None
+        stamps = np.arange(self.key_frames[0].stamp_ns, self.key_frames[-1].stamp_ns + 1, ROUTE_SAMPLING_NS)
+        translations, rotations = self.track.poses_at(stamps)
+        yaw = [yaw_of(pose_matrix(t, q)) for t, q in zip(translations, rotations, strict=True)]
+        try:
+            return RouteRegion(self.expansion, np.column_stack([translations[:, :2], yaw]))
+        except NoRouteError:
+            return None
 
     @cached_property
     def boxes(self) -> SceneBoxes:

@@ -15,6 +15,7 @@ SAMPLE_INFO = "/sample_info"
 OBJECTS = "/ground_truth/objects"
 PATH = "/ground_truth/path"
 MAP = "/ground_truth/map"
+ROUTE = "/ground_truth/route"
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -32,6 +33,7 @@ FIXED_TOPICS: dict[str, tuple[str, TopicQos]] = {
     OBJECTS: ("distilldrive_ros/msg/ObjectPredictions", _KEY_FRAME),
     PATH: ("nav_msgs/msg/Path", _KEY_FRAME),
     MAP: ("distilldrive_ros/msg/VectorMap", _KEY_FRAME),
+    ROUTE: ("distilldrive_ros/msg/VectorMap", _KEY_FRAME),
     LIDAR: ("sensor_msgs/msg/PointCloud2", SENSOR_QOS),
 }
 

@@ -10,12 +10,12 @@ import shapely
 from numpy.typing import NDArray
 
 from distilldrive_ros.bench.measure import Measurement, Spread, timed
-from distilldrive_ros.evaluation.navsim.drives import drive_candidates, locate
-from distilldrive_ros.evaluation.navsim.epdms import score_epdms
-from distilldrive_ros.evaluation.navsim.pdms import score_pdms
-from distilldrive_ros.evaluation.navsim.proposals import reference_poses
-from distilldrive_ros.evaluation.navsim.simulator import simulate
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.planning.pdm.drives import drive_candidates, locate
+from distilldrive_ros.planning.pdm.epdms import score_epdms
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.proposals import reference_poses
+from distilldrive_ros.planning.pdm.simulator import simulate
+from distilldrive_ros.planning.pdm.world import (
     TRACK_STATES_V1,
     EgoStart,
     MapLayer,

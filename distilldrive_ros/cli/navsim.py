@@ -20,11 +20,11 @@ from distilldrive_ros.evaluation.navsim.closed_loop import (
     recorded_drive,
     score_rollout,
 )
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, CORRECTED
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
-from distilldrive_ros.evaluation.navsim.pdms import PdmsScores
 from distilldrive_ros.evaluation.report.writer import write_whole
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, CORRECTED
+from distilldrive_ros.planning.pdm.pdms import PdmsScores
 
 AGENTS = ("log", "reactive")
 RECORDED = "recorded"

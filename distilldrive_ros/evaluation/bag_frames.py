@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from distilldrive_ros.bags.ground_truth import map_from_message, objects_from_message
 from distilldrive_ros.bags.reader import BagMessage, BagReader
 from distilldrive_ros.bags.topics import (
     CAMERA_INFO,
     COMMAND,
     LIDAR,
+    OBJECTS,
     ODOMETRY,
+    ROUTE,
     SAMPLE_INFO,
     camera_info_topic,
     image_topic,
@@ -28,8 +31,11 @@ from distilldrive_ros.models.interface import SensorRequirements
 from distilldrive_ros.planning.speed_history import SpeedHistory
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import BagError, SensorDataError
+from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import SensorFrame
+from distilldrive_ros.scene.vector_map import VectorMap
 from distilldrive_ros.sync.config import SyncConfig
+from distilldrive_ros.sync.ground_truth_pairing import GroundTruthPairing
 from distilldrive_ros.sync.key_frame_filter import KeyFrameFilter
 from distilldrive_ros.sync.message_inputs import calibration, compressed_image, ego_motion, point_cloud, stamp_ns
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
@@ -43,16 +49,19 @@ class FrameSettings:
     """As the parameters of `sensor_sync`: `rules`; `key_frames_only`; `rectified`: intrinsics are P of camera_info.
 
     `without_sensors`: a set per key frame from odometry and command alone, with an empty sweep; only for models that
-    look at nothing else.
+    look at nothing else. `ground_truth`: only sets of annotated stamps, with what is known then (`privileged`).
     """
 
     rules: SyncConfig
     key_frames_only: bool = False
     rectified: bool = False
     without_sensors: bool = False
+    ground_truth: bool = False
 
     def fitted(self, bag: BagReader, needs: SensorRequirements) -> FrameSettings:
-        """These settings; without sensors for a bag that has key frames but no sweeps, if the model needs none."""
+        """As the model needs: without sensors for a bag that has key frames but no sweeps, if the model needs none."""
+        if needs.ground_truth != self.ground_truth:
+            return replace(self, ground_truth=needs.ground_truth).fitted(bag, needs)
         blind = not needs.cameras and not needs.lidar and LIDAR not in bag.topics and SAMPLE_INFO in bag.topics
         if not blind or self.rules.lidar is None:
             return self
@@ -84,9 +93,17 @@ class BagFrames:
         # Nothing is late in a file: a set waits for its announcement as long as the bag lasts.
         self._key_frames = KeyFrameFilter(2**63 - 1) if self.settings.key_frames_only else None
         self._decided: list[SensorFrame] = []
+        self.pairing = GroundTruthPairing(2**63 - 1) if self.settings.ground_truth else None
+        self._paired: list[SensorFrame] = []
         self._extrinsics = static_extrinsics(self.bag)
         self._calibrated: dict[str, bytes] = {}
         self._handlers = self._topics()
+        blind_to = [t for t in (OBJECTS, ROUTE) if self.pairing is not None and t not in self.bag.topics]
+        if blind_to:
+            raise BagError(
+                f"{self.bag.path} has no {', '.join(blind_to)}, which a privileged model needs; convert the data set "
+                "again, with its map expansion"
+            )
         lacking = [t for t in self._handlers if t not in self.bag.topics and t not in (COMMAND, SAMPLE_INFO)]
         if lacking:
             raise BagError(
@@ -107,6 +124,9 @@ class BagFrames:
         elif lidar is not None:
             handlers[LIDAR] = self._points
         handlers.update({ODOMETRY: self._odometry, COMMAND: self._command, SAMPLE_INFO: self._sample})
+        if self.pairing is not None:
+            handlers[OBJECTS] = self._truth(self.pairing, objects_from_message)
+            handlers[ROUTE] = self._truth(self.pairing, map_from_message)
         return handlers
 
     def __iter__(self) -> Iterator[SensorFrame]:
@@ -135,6 +155,15 @@ class BagFrames:
         return self.bag.deserialize(message)
 
     def _passed(self, frames: list[SensorFrame]) -> Iterator[SensorFrame]:
+        if self.pairing is None:
+            yield from self._of_key_frames(frames)
+            return
+        paired, self._paired = self._paired, []
+        yield from paired
+        for frame in self._of_key_frames(frames):
+            yield from self.pairing.add(frame, 0)
+
+    def _of_key_frames(self, frames: list[SensorFrame]) -> Iterator[SensorFrame]:
         if self._key_frames is None:
             yield from frames
             return
@@ -204,6 +233,15 @@ class BagFrames:
         if not self.settings.without_sensors or lidar is None:
             return []
         return self.synchronizer.add_lidar(lidar.name, stamp, np.zeros((0, 5), np.float32), now_ns)
+
+    def _truth(
+        self, pairing: GroundTruthPairing, convert: Callable[[Any], ObjectPredictions | VectorMap]
+    ) -> Callable[[Any, int], list[SensorFrame]]:
+        def take(message: Any, now_ns: int) -> list[SensorFrame]:
+            self._paired += pairing.add_truth(convert(message), 0)
+            return []
+
+        return take
 
     def _base_from(self, frame: str) -> Any:
         found = self._extrinsics.get(frame.lstrip("/"))

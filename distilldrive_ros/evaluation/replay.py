@@ -229,4 +229,7 @@ def _why_no_set(run: BagReplay) -> str:
 
 
 def _dropped(run: BagReplay) -> dict[str, int]:
-    return {str(reason): count for reason, count in run.source.synchronizer.counters.dropped.items() if count}
+    dropped = {str(reason): count for reason, count in run.source.synchronizer.counters.dropped.items() if count}
+    if run.source.pairing is not None and run.source.pairing.left_out:
+        dropped["no ground truth of that stamp"] = run.source.pairing.left_out
+    return dropped

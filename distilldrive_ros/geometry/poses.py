@@ -92,6 +92,11 @@ def yaw_of(pose: Matrix) -> float:
     return math.atan2(pose[1, 0], pose[0, 0])
 
 
+def wrap(angles: ArrayLike) -> Matrix:
+    """Angles in [-pi, pi)."""
+    return np.asarray((np.asarray(angles, np.float64) + np.pi) % (2 * np.pi) - np.pi)
+
+
 def is_rigid(pose: ArrayLike, tolerance: float = 1e-4) -> bool:
     """Whether a 4x4 matrix is finite and a rotation with a translation."""
     m = np.asarray(pose, np.float64)

@@ -24,13 +24,14 @@ class SensorRequirements:
 
     `cameras`: channel names, in the network's order; empty for models that do not look. `lidar`: whether a sweep is
     needed. `period_s`: nominal time between two sets, 0 where any will do. `max_gap_s`: history older than that is
-    dropped.
+    dropped. `ground_truth`: a privileged model, which must be given `SensorFrame.privileged`.
     """
 
     cameras: tuple[str, ...]
     lidar: bool
     period_s: float
     max_gap_s: float
+    ground_truth: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
+from distilldrive_ros.models.baselines.pdm_closed import PdmClosedModel
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -45,6 +46,12 @@ def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
         return BaselineModel(BaselineConfig(kind))
 
     return build
+
+
+def _pdm_closed(request: ModelRequest) -> DrivingModel:
+    if request.weights is not None:
+        raise ConfigurationError("model pdm_closed is a rule and takes no weights; leave the weights empty")
+    return PdmClosedModel()
 
 
 def _before_torch() -> None:
@@ -117,6 +124,12 @@ MODELS: dict[str, ModelEntry] = {
         "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")
     ),
     "ctra": ModelEntry("constant turn rate and acceleration", "odometry", "a rule", _baseline("ctra")),
+    "pdm_closed": ModelEntry(
+        "privileged: the manner of PDM-Closed, sees the annotated road users and the map with the route",
+        "odometry and the ground truth of a converted bag",
+        "a rule",
+        _pdm_closed,
+    ),
 }
 
 

@@ -38,6 +38,7 @@ from distilldrive_ros.nodes.latest_wins import LatestWinsWorker
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.picture_message import picture_message
+from distilldrive_ros.nodes.privileged_input import PrivilegedInput
 from distilldrive_ros.nodes.tables.perception_planning import TABLE
 from distilldrive_ros.scene.errors import DistillDriveError, ModelOutputError
 from distilldrive_ros.scene.inference_stats import InferenceStats
@@ -77,6 +78,7 @@ class PerceptionPlanningNode(LifecycleNode):
         self._session: ModelSession | None = None
         self._worker: LatestWinsWorker | None = None
         self._subscription: Any = None
+        self._privileged: PrivilegedInput | None = None
         self._outputs: dict[str, Any] = {}
         self._reset_request = threading.Event()
         self._counted = {"dropped": 0, "failed": 0, "resets": 0}
@@ -100,6 +102,12 @@ class PerceptionPlanningNode(LifecycleNode):
 
     def accept_frame(self, frame: SensorFrame) -> None:
         """Take a set from a node of the same process; it must not be written to afterwards."""
+        if self._privileged is not None:
+            self._privileged.add(frame)
+        else:
+            self._offer(frame)
+
+    def _offer(self, frame: SensorFrame) -> None:
         worker = self._worker
         if worker is not None:
             self._health.offered()
@@ -148,6 +156,8 @@ class PerceptionPlanningNode(LifecycleNode):
             self._session = ModelSession(self._session.model)
         self._reset_request.clear()
         self._worker = LatestWinsWorker(self._process)
+        if self._session is not None and self._session.model.requirements.ground_truth:
+            self._privileged = PrivilegedInput(self, self._diagnostics, self._guard, self._offer)
         if not self._frames_by_reference:
             self._subscription = self.create_subscription(
                 msg.SensorFrame,
@@ -211,6 +221,9 @@ class PerceptionPlanningNode(LifecycleNode):
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
+        if self._privileged is not None:
+            self._privileged.close()
+            self._privileged = None
         worker, self._worker = self._worker, None
         if worker is not None and not worker.stop(WORKER_STOP_TIMEOUT_S):
             self.get_logger().error(f"inference did not end within {WORKER_STOP_TIMEOUT_S:.0f} s")
@@ -347,6 +360,8 @@ class PerceptionPlanningNode(LifecycleNode):
 
     def _refresh(self) -> None:
         self._clock_watch.refresh()
+        if self._privileged is not None:
+            self._privileged.refresh()
         counted = self._counted
         self._health.refresh(self.active, self._server.current, counted["dropped"], counted["failed"])
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distilldrive_ros.scene.command import Command
+from distilldrive_ros.scene.ground_truth import GroundTruth
 
 LIDAR_FIELDS = ("x", "y", "z", "intensity", "ring")
 
@@ -102,7 +103,10 @@ class EgoStatus:
 
 @dataclass(frozen=True)
 class SensorFrame:
-    """A synchronised set. `stamp_ns` is the anchor sensor's; `frame_id` is base_link at that instant."""
+    """A synchronised set. `stamp_ns` is the anchor sensor's; `frame_id` is base_link at that instant.
+
+    `privileged`: put in beside the sensors by whoever runs a model that asks for it; no message has it.
+    """
 
     stamp_ns: int
     frame_id: str
@@ -115,6 +119,7 @@ class SensorFrame:
     cameras: tuple[CameraFrame, ...]
     lidar: LidarFrame | None
     ego: EgoStatus
+    privileged: GroundTruth | None = None
 
     def camera(self, name: str) -> CameraFrame | None:
         """The camera of that name, or None."""

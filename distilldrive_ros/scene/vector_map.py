@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 
 class PolylineKind(IntEnum):
-    """`MapPolyline` constants; the first three are the networks' class index (DistillDrive spec 2.5)."""
+    """`MapPolyline` constants; the first three are the networks' class index (DistillDrive spec 2.5).
+
+    The last four are closed outlines that only the ground truth of a route has.
+    """
 
     CROSSING = 0
     DIVIDER = 1
     BOUNDARY = 2
     CENTERLINE = 3
+    DRIVABLE_AREA = 4
+    LANE = 5
+    ROUTE_LANE = 6
+    INTERSECTION = 7
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ class KeyFrameFilter:
         self._carried = Discontinuity.NONE
         self.left_out = 0
 
+    @property
+    def waiting(self) -> int:
+        """Sets that are not decided yet."""
+        return len(self._waiting)
+
     def announce(self, stamp_ns: int, now_ns: int) -> list[SensorFrame]:
         """A sample of this stamp exists. Returns the key frames that are decided by it."""
         if self._samples and stamp_ns < self._samples[-1]:

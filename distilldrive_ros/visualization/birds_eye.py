@@ -28,6 +28,10 @@ _MAP_WIDTHS = {
     PolylineKind.DIVIDER: 1.5,
     PolylineKind.CROSSING: 1.6,
     PolylineKind.CENTERLINE: 1.3,
+    PolylineKind.DRIVABLE_AREA: 1.6,
+    PolylineKind.LANE: 0.8,
+    PolylineKind.ROUTE_LANE: 1.0,
+    PolylineKind.INTERSECTION: 1.0,
 }
 _PAPER = "#fbfbf9"
 _FRAME_INK = "#3c3c44"

@@ -46,6 +46,10 @@ MAP_COLORS: dict[PolylineKind, Color] = {
     PolylineKind.DIVIDER: (160, 140, 60),
     PolylineKind.BOUNDARY: (90, 90, 98),
     PolylineKind.CENTERLINE: (150, 170, 190),
+    PolylineKind.DRIVABLE_AREA: (120, 120, 128),
+    PolylineKind.LANE: (175, 180, 190),
+    PolylineKind.ROUTE_LANE: (110, 165, 120),
+    PolylineKind.INTERSECTION: (190, 150, 110),
 }
 
 

@@ -37,6 +37,7 @@ MIRRORS = {
 DERIVED = {
     "PathCandidates": {"candidates"},  # paths, scores, modes, commands, invalid_reasons
     "ObjectPrediction": {"box"},  # pose, size
+    "SensorFrame": {"privileged"},  # beside the sensors: never sent with them
 }
 CONSTANTS: dict[tuple[str, str], type[IntEnum] | type[IntFlag]] = {
     ("CameraFrame", "STATUS_"): sensor_frame.CameraStatus,

@@ -1,7 +1,1 @@
-"""NAVSIM's simulator and scorers: PDMS (v1) and EPDMS (v2), in numpy and shapely.
-
-Everything is a batch over proposals of one scene (`world.NavsimWorld`): `proposals` makes 41 reference poses of each
-candidate, `simulator` drives them, `pdms` and `epdms` score the states. `fidelity` names where upstream's arithmetic
-departs from its own definitions; by default it is reproduced, so that numbers compare with published ones.
-Section numbers in this package are those of the DiffusionDriveV2 specification.
-"""
+"""Recorded scenes as worlds of `planning.pdm`, and planners driven through them in pseudo closed loop."""

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.drives import locate
-from distilldrive_ros.evaluation.navsim.fidelity import COMPATIBLE, Fidelity
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
-from distilldrive_ros.evaluation.navsim.pdm_closed import plan_pdm_closed
-from distilldrive_ros.evaluation.navsim.pdms import PdmsScores, score_pdms
-from distilldrive_ros.evaluation.navsim.proposals import reference_poses
-from distilldrive_ros.evaluation.navsim.simulator import simulate
 from distilldrive_ros.evaluation.navsim.traffic import Traffic
-from distilldrive_ros.evaluation.navsim.world import EGO_STATES, TRACK_STATES_V1, NavsimWorld, ObjectTracks
 from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration, constant_velocity
+from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.pdms import PdmsScores, score_pdms
+from distilldrive_ros.planning.pdm.planner import plan_pdm_closed
+from distilldrive_ros.planning.pdm.proposals import reference_poses
+from distilldrive_ros.planning.pdm.simulator import simulate
+from distilldrive_ros.planning.pdm.world import EGO_STATES, TRACK_STATES_V1, NavsimWorld, ObjectTracks
 
 Array = NDArray[np.float64]
 

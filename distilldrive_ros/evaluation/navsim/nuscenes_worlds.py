@@ -16,22 +16,23 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.datasets.boxes import scene_boxes
 from distilldrive_ros.datasets.ego_track import EgoTrack
-from distilldrive_ros.datasets.map_expansion import Lane, MapExpansion, open_map
+from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.records import Scene
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.route import Route, find_route
-from distilldrive_ros.evaluation.navsim.states import STATE_SIZE, State
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import (
+from distilldrive_ros.datasets.route import Route, find_route
+from distilldrive_ros.datasets.route_region import road_areas
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import (
+    KIND_OF_CLASS,
     TIME_STEP_S,
     TRACK_STATES_V1,
     EgoStart,
     MapLayer,
     MapPolygon,
     NavsimWorld,
-    ObjectKind,
     ObjectTracks,
 )
 from distilldrive_ros.scene.objects import CLASS_NAMES
@@ -43,21 +44,6 @@ STEP_NS = round(TIME_STEP_S * 1e9)
 MAP_MARGIN_M = 100.0
 # Half the time over which acceleration and yaw acceleration are differences, s.
 DIFFERENCE_S = 0.2
-# Below this speed (m/s) a yaw rate says nothing of the steering angle.
-SLOWEST_STEERING_SPEED = 1.0
-
-KIND_OF_CLASS = {
-    "car": ObjectKind.VEHICLE,
-    "truck": ObjectKind.VEHICLE,
-    "construction_vehicle": ObjectKind.VEHICLE,
-    "bus": ObjectKind.VEHICLE,
-    "trailer": ObjectKind.VEHICLE,
-    "barrier": ObjectKind.BARRIER,
-    "motorcycle": ObjectKind.BICYCLE,
-    "bicycle": ObjectKind.BICYCLE,
-    "pedestrian": ObjectKind.PEDESTRIAN,
-    "traffic_cone": ObjectKind.TRAFFIC_CONE,
-}
 
 
 class SceneWorlds:
@@ -139,31 +125,19 @@ class SceneWorlds:
 
 def map_polygons(expansion: MapExpansion, area: shapely.Polygon) -> tuple[MapPolygon, ...]:
     """Polygons of a map expansion that meet an area; drivable areas are cut to it."""
-    lanes = [lane for lane in expansion.lanes if lane.centerline.intersects(area)]
+    areas = road_areas(expansion, area)
     out = [
         MapPolygon(lane.token, MapLayer.LANE_CONNECTOR if lane.is_connector else MapLayer.LANE, lane.polygon)
-        for lane in lanes
+        for lane in areas.lanes
         if not lane.polygon.is_empty
     ]
     for layer, found in (
-        (MapLayer.DRIVABLE_AREA, expansion.drivable_areas.near(area)),
-        (MapLayer.CARPARK_AREA, expansion.carparks.near(area)),
-        (MapLayer.INTERSECTION, expansion.intersections.near(area) or _crossing_connectors(lanes)),
+        (MapLayer.DRIVABLE_AREA, areas.drivable),
+        (MapLayer.CARPARK_AREA, areas.carparks),
+        (MapLayer.INTERSECTION, areas.intersections),
     ):
-        out += [MapPolygon(f"{layer.value} {number}", layer, g.intersection(area)) for number, g in enumerate(found)]
+        out += [MapPolygon(f"{layer.value} {number}", layer, g) for number, g in enumerate(found)]
     return tuple(out)
-
-
-def _crossing_connectors(lanes: list[Lane]) -> list[shapely.Geometry]:
-    """Areas of connectors whose centre lines cross another's."""
-    connectors = [lane for lane in lanes if lane.is_connector]
-    lines = [lane.centerline for lane in connectors]
-    crossing = set()
-    if lines:
-        pairs = shapely.STRtree(lines).query(lines, predicate="crosses")
-        crossing = {int(number) for pair in pairs.T for number in pair}
-    joined = shapely.union_all([connectors[number].polygon for number in sorted(crossing)])
-    return [part for part in shapely.get_parts(joined) if part.area > 0]
 
 
 def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
@@ -188,9 +162,7 @@ def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
     out[:, State.AX] = (at(speed, late) - at(speed, early)) / elapsed
     out[:, State.YAW_RATE] = at(yaw_rate, stamps_ns)
     out[:, State.YAW_ACCELERATION] = (at(yaw_rate, late) - at(yaw_rate, early)) / elapsed
-    moving = np.abs(out[:, State.VX]) >= SLOWEST_STEERING_SPEED
-    curvature = np.where(moving, out[:, State.YAW_RATE] / np.where(moving, out[:, State.VX], 1.0), 0.0)
-    out[:, State.STEERING_ANGLE] = np.arctan(curvature * PACIFICA.wheel_base)
+    out[:, State.STEERING_ANGLE] = PACIFICA.steering_angle(out[:, State.VX], out[:, State.YAW_RATE])
     return out
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.evaluation.navsim.contacts import object_corners
-from distilldrive_ros.evaluation.navsim.idm import IdmParameters, corridor
-from distilldrive_ros.evaluation.navsim.paths import Path
-from distilldrive_ros.evaluation.navsim.proposals import wrap
-from distilldrive_ros.evaluation.navsim.states import State
-from distilldrive_ros.evaluation.navsim.vehicle import PACIFICA
-from distilldrive_ros.evaluation.navsim.world import TIME_STEP_S, ObjectKind, ObjectTracks
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.planning.pdm.contacts import object_corners
+from distilldrive_ros.planning.pdm.idm import IdmParameters, corridor
+from distilldrive_ros.planning.pdm.states import State
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.planning.pdm.world import TIME_STEP_S, ObjectKind, ObjectTracks
 
 Array = NDArray[np.float64]
 

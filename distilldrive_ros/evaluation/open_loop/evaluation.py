@@ -118,6 +118,7 @@ class _Gathered:
     failures: Counter[str] = field(default_factory=Counter)
     pairs: PerceptionPairs = field(default_factory=PerceptionPairs)
     blind: int = 0
+    privileged: bool = False
     model_id: str = "none"
     device: str = "unknown"
 
@@ -196,7 +197,7 @@ def _of_bag(
 def _replayed(
     bag: BagReader, drive: DriveTruth, model: DrivingModel, frames: FrameSettings, planner: PlannerSettings
 ) -> _Gathered:
-    out = _Gathered(model_id=model.model_id, device=model.device)
+    out = _Gathered(model_id=model.model_id, device=model.device, privileged=model.requirements.ground_truth)
     plans: dict[int, PlanCandidates] = {}
     truth = {f.truth.stamp_ns: f.truth for f in drive.frames}
     run = BagReplay(bag, model, frames, planner)
@@ -288,6 +289,7 @@ def _add(total: _Gathered, part: _Gathered) -> None:
     total.failures += part.failures
     total.pairs.add(part.pairs)
     total.blind += part.blind
+    total.privileged |= part.privileged
     total.model_id, total.device = part.model_id, part.device
     for stage, seconds in part.seconds.items():
         total.seconds.setdefault(stage, []).extend(seconds)
@@ -298,8 +300,10 @@ def _result(name: str, got: _Gathered, seed: int) -> ModelEvaluation:
     trained = not got.model_id.endswith("@untrained")
     if not trained:
         notes.append("the weights are untrained: these numbers mean nothing")
+    if got.privileged:
+        notes.append("privileged: it sees the annotated road users and the map with the route; no equal of a network")
     if got.blind:
-        notes.append(f"{got.blind} bags hold no sensor data; the model needs none and ran on odometry alone")
+        notes.append(f"{got.blind} bags hold no sensor data; the model needs none")
     if got.pairs.without_map:
         notes.append(f"{got.pairs.without_map} key frames have no map, so that theirs is not scored")
     if not got.scores:

@@ -14,6 +14,7 @@ from distilldrive_ros.bench.scratch_dataset import make_scratch_dataset
 from distilldrive_ros.cli.main import main
 from distilldrive_ros.datasets.map_expansion import Lane
 from distilldrive_ros.datasets.nuscenes import NuScenes
+from distilldrive_ros.datasets.route import find_route
 from distilldrive_ros.evaluation.navsim.closed_loop import (
     PLANNERS,
     Rollout,
@@ -23,12 +24,12 @@ from distilldrive_ros.evaluation.navsim.closed_loop import (
     recorded_drive,
     score_rollout,
 )
-from distilldrive_ros.evaluation.navsim.errors import ScoringError
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
-from distilldrive_ros.evaluation.navsim.paths import Path as RoadPath
-from distilldrive_ros.evaluation.navsim.route import find_route
 from distilldrive_ros.evaluation.navsim.traffic import Traffic
-from distilldrive_ros.evaluation.navsim.world import MapLayer, ObjectKind, ObjectTracks
+from distilldrive_ros.geometry.paths import Path as RoadPath
+from distilldrive_ros.planning.pdm.errors import ScoringError
+from distilldrive_ros.planning.pdm.world import MapLayer, ObjectKind, ObjectTracks
+from distilldrive_ros.scene.errors import DatasetError
 
 
 def straight_road() -> dict[str, Any]:
@@ -184,7 +185,7 @@ def test_route_follows_successors_and_lane_changes() -> None:
     assert moved.centerline[0, 1] == 0.0 and moved.centerline[-1, 1] == pytest.approx(3.5)
     across = RoadPath(moved.centerline).locate(changing[:, :2])[1]
     assert np.abs(across).max() < 1.8
-    with pytest.raises(ScoringError, match="no lane"):
+    with pytest.raises(DatasetError, match="no lane"):
         find_route(lanes, straight + [0.0, 300.0, 0.0])
     assert find_route(lanes, straight[:1]).lanes >= {"a"}
 

@@ -1,0 +1,76 @@
+"""The reference planner on the golden worlds: it keeps the road and hits nobody; and its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, IdmParameters, corridor
+from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.planner import forecast_objects, plan_pdm_closed
+
+
+@pytest.mark.parametrize("name", ["free", "slow_lead", "stopped_car", "cone", "side_car", "standstill"])
+def test_plans_are_safe(golden: Any, name: str) -> None:
+    world = golden.world(name)
+    plan = plan_pdm_closed(world)
+    scores = score_pdms(world, locate(plan.states[None], world))
+    assert scores.no_at_fault_collision[0] == scores.drivable_area[0] == scores.time_to_collision[0] == 1.0
+    assert plan.score == plan.scores.max() and plan.scores.shape == (21,)
+
+
+def test_a_free_road_is_driven_and_a_blocked_one_is_not(golden: Any) -> None:
+    free, blocked = plan_pdm_closed(golden.world("free")), plan_pdm_closed(golden.world("standstill"))
+    assert free.states[-1, 0] > 30.0
+    assert blocked.states[-1, 0] < 2.0
+
+
+def test_forecast_goes_straight_on_and_knows_no_future(golden: Any) -> None:
+    world = golden.world("crossing_ped")
+    truth = world.objects
+    world.objects.poses[:, 1:] += 50.0
+    forecast = forecast_objects(world)
+    assert forecast.tokens == truth.tokens
+    np.testing.assert_allclose(forecast.poses[0, :, 1], -6 + 1.8 * 0.1 * np.arange(51))
+
+
+def test_driver_model() -> None:
+    driver = IdmParameters()
+    assert driver.accelerate(0.0, 10.0, NO_LEAD_M, 0.0) == pytest.approx(1.5)
+    assert driver.accelerate(10.0, 10.0, NO_LEAD_M, 0.0) == pytest.approx(0.0, abs=1e-6)
+    # At rest, one metre behind a standing lead, there is nothing to do.
+    assert driver.accelerate(0.0, 10.0, 1.0, 0.0) == pytest.approx(0.0)
+    assert driver.accelerate(10.0, 15.0, 5.0, 0.0) == -8.0
+
+
+def test_path_around_a_bend() -> None:
+    angle = np.linspace(0, np.pi / 2, 91)
+    path = Path(np.stack([20 * np.sin(angle), 20 - 20 * np.cos(angle)], axis=-1))
+    assert path.length == pytest.approx(10 * np.pi, rel=1e-4)
+    along, left = path.locate([[19 * np.sin(0.5), 20 - 19 * np.cos(0.5)], [21 * np.sin(1.0), 20 - 21 * np.cos(1.0)]])
+    np.testing.assert_allclose(along, [10.0, 20.0], atol=1e-2)
+    np.testing.assert_allclose(left, [1.0, -1.0], atol=1e-2)
+    np.testing.assert_allclose(path.poses(10.0)[2], 0.5, atol=1e-3)
+    inner = path.shifted(2.0)
+    assert inner.length == pytest.approx(9 * np.pi, rel=2e-3)
+    beyond = path.poses(path.length + 5.0)
+    np.testing.assert_allclose(beyond[:2], [20.0, 25.0], atol=0.1)
+    with pytest.raises(ValueError, match="two different points"):
+        Path([[1.0, 2.0], [1.0, 2.0]])
+
+
+def test_lead_is_the_nearest_ahead_in_the_corridor() -> None:
+    path = Path([[0.0, 0.0], [100.0, 0.0]])
+    unit = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]])
+    corners = unit + np.array([[30.0, 0.5], [20.0, 2.5], [5.0, 0.0]])[:, None]
+    velocities = np.array([[3.0, 0.0], [1.0, 0.0], [9.0, 0.0]])
+    ahead = corridor(path, 2.2, corners, velocities)
+    gap, speed = ahead.lead(np.array([10.0, 40.0, 0.0]), 4.0)
+    np.testing.assert_allclose(gap, [15.0, NO_LEAD_M, 0.0], atol=1e-9)
+    assert speed.tolist() == [3.0, 0.0, 9.0]
+    empty, _ = corridor(path, 2.2, corners[:0], velocities[:0]).lead(np.array([10.0]), 4.0)
+    assert empty.tolist() == [NO_LEAD_M]

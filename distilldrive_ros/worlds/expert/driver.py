@@ -40,6 +40,8 @@ VEHICLE_ROOM = np.array([0.3, 0.2])
 CROSSING_TIME_S = 0.5
 SAME_DIRECTION = math.radians(30.0)
 CORRIDOR_ROOM_M = 0.5
+# Who leads is left to the driver model but for emergencies within this time, s.
+LEAD_ANGLE, LEAD_HORIZON_S = math.radians(45.0), 1.5
 STANDING = 0.2
 MAX_STEERING_RATE = 0.6
 # The lateral error fades over this time, but no shorter distance than this one, m.
@@ -133,9 +135,12 @@ class ExpertDriver:
         for agent in agents:
             if _never_moves(agent) or self._out_of_reach(ego, agent) or self._follows(ego, agent):
                 continue
-            forecasts += self._forecaster.forecast(
+            own = self._forecaster.forecast(
                 agent, self._known[agent.id].acceleration, closed, self._rules.lets_ego_pass
             )
+            if self._leads(agent):
+                own = [forecast.until(LEAD_HORIZON_S) for forecast in own]
+            forecasts += own
         if not forecasts:
             return wanted
         tried = np.append(wanted, TRIED[TRIED < wanted])
@@ -184,6 +189,12 @@ class ExpertDriver:
         ahead, left = c * dx + s * dy, c * dy - s * dx
         overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
         return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
+
+    def _leads(self, agent: Agent) -> bool:
+        """Whether it drives ahead of the ego on the ego's path: the driver model keeps the distance to it."""
+        along, aside = (float(value) for value in self._path.locate(agent.center[:2]))
+        angle = abs(float(wrap(np.array(agent.yaw - self._path.poses(along)[2]))))
+        return along > self._along and abs(aside) < PACIFICA.width and angle < LEAD_ANGLE
 
     def _advance(self, ego: EgoState, acceleration: float) -> EgoState:
         """The kinematic bicycle, steered to the path by its curvature and by its lateral and heading error."""

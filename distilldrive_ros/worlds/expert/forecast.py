@@ -27,6 +27,9 @@ DRIFT_SPEED, DRIFT_S = 0.35, 2.5
 # Who stands may set out so briskly, m/s^2, up to m/s.
 STARTING, STARTING_SPEED = 1.0, 6.0
 SLOW = 0.4
+# People so near a crossing, m, or who reach it within these times, s, mean to cross.
+KERB_M = 0.3
+WALK_AHEAD_S = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
 # Who has to stop is believed to, where this braking suffices, m/s^2.
 EXPECTED_BRAKING = 3.0
 
@@ -38,6 +41,10 @@ class Forecast:
     agent: Agent
     rectangles: Array
 
+    def until(self, time_s: float) -> Forecast:
+        """The same without what is later."""
+        return Forecast(self.agent, np.where((time_s + 1e-9 >= TIMES)[:, None], self.rectangles, np.nan))
+
 
 class LaneForecaster:
     """Forecasts on the lanes of one place."""
@@ -48,6 +55,10 @@ class LaneForecaster:
         self._lanes = place.lanes
         self._tree = shapely.STRtree([shapely.LineString(lane.centerline) for lane in place.lanes])
         self._paths: dict[tuple[str, ...], Path] = {}
+        self._drivable = shapely.union_all(list(place.drivable))
+        self._crossings = shapely.union_all([area.buffer(KERB_M) for area in place.crossings])
+        shapely.prepare(self._drivable)
+        shapely.prepare(self._crossings)
 
     def forecast(
         self, agent: Agent, acceleration: float, closed: Container[str], lets_pass: Callable[[str], bool]
@@ -62,7 +73,7 @@ class LaneForecaster:
         """
         speed = float(np.linalg.norm(agent.velocity))
         if not agent.category.startswith("vehicle"):
-            return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
+            return self._walker(agent, speed)
         if speed < SLOW and acceleration < STARTING / 4:
             return [_standing(agent)]
         out = []
@@ -82,6 +93,16 @@ class LaneForecaster:
             if abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
                 out.append(_straight_on(agent, DRIFT_S))
         return out or [_straight_on(agent, HORIZON_S)]
+
+    def _walker(self, agent: Agent, speed: float) -> list[Forecast]:
+        """Somebody on foot goes straight on; from the sidewalk only onto a crossing."""
+        onto_road = self._drivable.contains(shapely.Point(agent.center[:2]))
+        if not onto_road and speed > SLOW / 2:
+            ahead = agent.center[:2] + WALK_AHEAD_S[:, None] * agent.velocity
+            onto_road = bool(shapely.contains(self._crossings, shapely.points(ahead)).any())
+        if not onto_road:
+            return []
+        return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
 
     def _travel(
         self, tokens: tuple[str, ...], front: float, speed: float, acceleration: float, closed: Container[str],

@@ -22,6 +22,8 @@ TIMES = np.arange(0.0, HORIZON_S + 1e-9, STEP_S)
 # A vehicle is on lanes whose middle is so near (m) and whose direction differs so little (rad).
 LANE_DISTANCE_M, LANE_ANGLE = 2.4, math.radians(50.0)
 MOST_WAYS = 4
+# So many forecasts share one look-up of the lanes.
+WAYS_KEPT = 4
 # A vehicle that moves aside so fast leaves its lane, m/s; that is believed for so long, s.
 DRIFT_SPEED, DRIFT_S = 0.35, 2.5
 # Who stands may set out so briskly, m/s^2, up to m/s.
@@ -55,6 +57,7 @@ class LaneForecaster:
         self._lanes = place.lanes
         self._tree = shapely.STRtree([shapely.LineString(lane.centerline) for lane in place.lanes])
         self._paths: dict[tuple[str, ...], Path] = {}
+        self._last_ways: dict[int, tuple[int, list[tuple[str, ...]]]] = {}
         self._drivable = shapely.union_all(list(place.drivable))
         self._crossings = shapely.union_all([area.buffer(KERB_M) for area in place.crossings])
         shapely.prepare(self._drivable)
@@ -126,7 +129,7 @@ class LaneForecaster:
                 return np.asarray(np.minimum(free, max(0.0, end - front)))
         return np.asarray(free)
 
-    def lanes_of(self, agent: Agent) -> list[WorldLane]:
+    def _lanes_of(self, agent: Agent) -> list[WorldLane]:
         """Lanes that a vehicle may be on, the likeliest first."""
         point = shapely.Point(agent.center[:2])
         found = []
@@ -140,8 +143,15 @@ class LaneForecaster:
         return [lane for *_, lane in sorted(found, key=lambda entry: entry[:2])]
 
     def _ways(self, agent: Agent, length: float) -> list[tuple[str, ...]]:
-        """Chains of lanes that the agent may follow."""
-        candidates = self.lanes_of(agent)
+        """Chains of lanes that the agent may follow; looked up anew every few times."""
+        age, ways = self._last_ways.get(agent.id, (WAYS_KEPT, []))
+        if age >= WAYS_KEPT or not ways:
+            age, ways = 0, self._find_ways(agent, length)
+        self._last_ways[agent.id] = age + 1, ways
+        return ways
+
+    def _find_ways(self, agent: Agent, length: float) -> list[tuple[str, ...]]:
+        candidates = self._lanes_of(agent)
         if not candidates:
             return []
         # Connectors fan out from one place: all that fit as well count. Otherwise the likeliest lane alone.

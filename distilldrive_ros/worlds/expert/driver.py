@@ -22,6 +22,7 @@ from distilldrive_ros.worlds.session import WorldSession
 from distilldrive_ros.worlds.world import Agent, EgoState, Snapshot
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 DRIVER = IdmParameters(min_gap=2.0, headway=1.5, acceleration=1.5, deceleration=2.0, exponent=4.0)
 # Accelerations that are tried against the forecasts, m/s^2.
@@ -34,9 +35,9 @@ NEED = -3.0
 STOP_LINE_ROOM_M = 0.8
 SIGHT_M = 110.0
 # Room around the ego and around people on foot, m; time that crossing traffic is early or late by, s.
-EGO_ROOM = np.array([0.6, 0.35])
+EGO_ROOM = np.array([0.6, 0.25])
 WALKER_ROOM = np.array([1.0, 1.0])
-VEHICLE_ROOM = np.array([0.3, 0.2])
+VEHICLE_ROOM = np.array([0.3, 0.15])
 CROSSING_STEPS = round(0.5 / STEP_S)
 SAME_DIRECTION = math.radians(30.0)
 CORRIDOR_ROOM_M = 0.5
@@ -165,16 +166,13 @@ class ExpertDriver:
             early = grown[:, None, CROSSING_STEPS:], roomy[None, crossing, :-CROSSING_STEPS]
             met[:, crossing, :-CROSSING_STEPS] |= rectangles_overlap(*late)
             met[:, crossing, CROSSING_STEPS:] |= rectangles_overlap(*early)
+        touched = rectangles_overlap(bodies[:, None], exact[None])
         # Who is already that close is met only where boxes touch.
         close = met[:, :, 0].any(axis=0)
-        if close.any():
-            met[:, close] = rectangles_overlap(bodies[:, None], exact[None, close])
-        meets = met.any(axis=1)
-        free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
-        best = free.max()
-        if best == len(TIMES):
-            return float(tried[free.argmax()])
-        return float(tried[np.flatnonzero(free == best)[-1]])
+        met[:, close] = touched[:, close]
+        # For room and for doubts it brakes firmly, for what will surely be hit as hard as it can.
+        firm = tried >= min(NEED, wanted)
+        return min(_highest_free(tried[firm], met[firm]), _highest_free(tried, touched))
 
     def _forecasts(self, snapshot: Snapshot, agents: list[Agent], bodies: Array) -> list[Forecast]:
         """Forecasts of all who may come into the ego's way, whose boxes (A, T, 5) are given."""
@@ -252,6 +250,14 @@ class ExpertDriver:
 def _never_moves(agent: Agent) -> bool:
     """Parked vehicles and loose objects."""
     return agent.attribute == "vehicle.parked" or agent.category.startswith("movable_object")
+
+
+def _highest_free(tried: Array, met: Mask) -> float:
+    """The highest acceleration (A,) that meets nobody (A, N, T); else the lowest of those that do so last."""
+    meets = met.any(axis=1)
+    free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
+    best = free.max()
+    return float(tried[free.argmax()] if best == len(TIMES) else tried[np.flatnonzero(free == best)[-1]])
 
 
 def _follows(ego: EgoState, agent: Agent) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -29,9 +29,10 @@ DRIFT_SPEED, DRIFT_S = 0.35, 2.5
 # Who stands may set out so briskly, m/s^2, up to m/s.
 STARTING, STARTING_SPEED = 1.0, 6.0
 SLOW = 0.4
-# People so near a crossing, m, or who reach it within these times, s, mean to cross.
-KERB_M = 0.3
-WALK_AHEAD_S = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
+# People who reach a crossing within this time, s, may mean to cross; at lights only those who head for it: the cosine
+# of the angle by which they would have to turn is at least this.
+WALK_AHEAD_S = 1.6
+AT_LIGHTS, WITHOUT_LIGHTS = 0.7, 0.0
 # Who has to stop is believed to, where this braking suffices, m/s^2.
 EXPECTED_BRAKING = 3.0
 
@@ -59,9 +60,8 @@ class LaneForecaster:
         self._paths: dict[tuple[str, ...], Path] = {}
         self._last_ways: dict[int, tuple[int, list[tuple[str, ...]]]] = {}
         self._drivable = shapely.union_all(list(place.drivable))
-        self._crossings = shapely.union_all([area.buffer(KERB_M) for area in place.crossings])
         shapely.prepare(self._drivable)
-        shapely.prepare(self._crossings)
+        self._least_turn = AT_LIGHTS if place.lights else WITHOUT_LIGHTS
 
     def forecast(
         self, agent: Agent, acceleration: float, closed: Container[str], lets_pass: Callable[[str], bool]
@@ -98,14 +98,19 @@ class LaneForecaster:
         return out or [_straight_on(agent, HORIZON_S)]
 
     def _walker(self, agent: Agent, speed: float) -> list[Forecast]:
-        """Somebody on foot goes straight on; from the sidewalk only onto a crossing."""
-        onto_road = self._drivable.contains(shapely.Point(agent.center[:2]))
-        if not onto_road and speed > SLOW / 2:
-            ahead = agent.center[:2] + WALK_AHEAD_S[:, None] * agent.velocity
-            onto_road = bool(shapely.contains(self._crossings, shapely.points(ahead)).any())
-        if not onto_road:
-            return []
-        return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
+        """Somebody on foot goes straight on; from the sidewalk only over a crossing."""
+        place = shapely.Point(agent.center[:2])
+        if self._drivable.contains(place):
+            return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
+        out = []
+        if speed > SLOW / 2:
+            for crossing in self._place.crossings:
+                if crossing.distance(place) < speed * WALK_AHEAD_S:
+                    over = np.array([crossing.centroid.x, crossing.centroid.y]) - agent.center[:2]
+                    velocity = speed * over / np.linalg.norm(over)
+                    if float(velocity @ agent.velocity) > self._least_turn * speed**2:
+                        out.append(_straight_on(replace(agent, velocity=velocity), HORIZON_S))
+        return out
 
     def _travel(
         self, tokens: tuple[str, ...], front: float, speed: float, acceleration: float, closed: Container[str],

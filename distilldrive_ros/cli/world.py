@@ -6,7 +6,7 @@ import argparse
 import importlib
 
 # Actions; each module has `add_parser(subparsers)`.
-ACTIONS = ("make", "list")
+ACTIONS = ("make", "list", "render")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

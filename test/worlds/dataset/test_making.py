@@ -148,6 +148,14 @@ def test_missing_engine_is_one_clear_error(package: str, tmp_path: Path, reposit
     assert not (tmp_path / "root").exists()
 
 
+def test_kinds_are_listed_without_engines(repository: Path) -> None:
+    order = [sys.executable, "-c", WITHOUT["panda3d"] + PROGRAM, "world", "list"]
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    assert (
+        "four_way_lights" in subprocess.run(order, env=environment, capture_output=True, text=True, check=True).stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -20,11 +20,9 @@ from distilldrive_ros.scene.errors import DistillDriveError
 
 PLANS_TOPIC = "/planner/paths"
 ANCHOR_TOPIC = "/sample_info"
-# Besides the inputs of sensor_sync: what perception_planning and the recorder listen to.
-AWAITED = ("/sensor_sync/frame", PLANS_TOPIC)
+# Beyond the inputs of sensor_sync: it and the planner both hear the odometry.
+AWAITED = ("/odometry:2", ANCHOR_TOPIC)
 START_TIMEOUT_S = 180.0
-# The player sees that a subscriber exists somewhat before every publisher of the graph has found it.
-MATCHING_S = 2.0
 POLL_S = 0.2
 RECORDER_GRACE_S = 5.0
 LAST_LINES = 12
@@ -116,13 +114,22 @@ def demo_plan(run: DemoRun) -> GraphPlan:
     plan = plan_replay(given)
     awaited = next(p for p in plan.programs if p.name == "replay").parameters["wait_for_subscribers"]
     extra: dict[str, dict[str, Any]] = {
-        # In lock-step nothing is late, so nothing need be lost either.
-        "sensor_sync": {"wait_for_command": True, "sensor_reliability": "reliable"},
-        "perception_planning": {"max_frame_age_s": 0.0},
+        # In lock-step nothing is late, so nothing need be lost either: every link is reliable, and every node listens
+        # only once those who listen to it are matched (planner: recorder and player; model: planner and recorder).
+        "sensor_sync": {
+            "wait_for_command": True,
+            "sensor_reliability": "reliable",
+            "await_subscribers": ("frame",),
+        },
+        "perception_planning": {
+            "max_frame_age_s": 0.0,
+            "await_subscribers": ("candidates:2", "objects:2", "map:2", "stats"),
+        },
+        "planner": {"odometry_reliability": "reliable", "await_subscribers": ("paths:2", "path")},
         "replay": {
             "wait_for_subscribers": (*awaited, *AWAITED),
             "wait_timeout": START_TIMEOUT_S,
-            "start_delay": MATCHING_S,
+            "start_delay": 0.0,
             "ack_topic": PLANS_TOPIC,
             "ack_anchor_topic": ANCHOR_TOPIC,
             "ack_timeout": run.plan_timeout_s,

@@ -31,6 +31,7 @@ from distilldrive_ros.evaluation.bag_frames import BagFrames, FrameSettings
 from distilldrive_ros.evaluation.report.writer import write_whole
 from distilldrive_ros.models.interface import DrivingModel, ModelOutput
 from distilldrive_ros.models.session import ModelSession
+from distilldrive_ros.planning.hazards import HazardLimits, find_hazards
 from distilldrive_ros.planning.limits import PlanningLimits
 from distilldrive_ros.planning.selection import plan
 from distilldrive_ros.scene.candidates import PlanCandidates
@@ -47,6 +48,7 @@ class PlannerSettings:
     """As the parameters of `planner`: limits, and how far odometry may lie from a set's stamp to give its speed, ms."""
 
     limits: PlanningLimits = field(default_factory=PlanningLimits)
+    hazards: HazardLimits = field(default_factory=HazardLimits)
     odometry_tolerance_ms: float = 200.0
 
 
@@ -104,7 +106,8 @@ class BagReplay:
         output = replace(output, candidates=replace(c, inference_stamp_ns=frame.stamp_ns))
         tolerance_ns = round(self.planner.odometry_tolerance_ms * 1e6)
         speed = self.source.speeds.at(frame.stamp_ns, tolerance_ns)
-        planned = plan(output.candidates, self.planner.limits, speed)
+        hazards = find_hazards(output.candidates, output.objects, output.vector_map, self.planner.hazards)
+        planned = plan(output.candidates, self.planner.limits, speed, hazards)
         return ReplayedSet(frame, output, planned, dict(output.stage_seconds))
 
 

@@ -35,6 +35,7 @@ from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.inference_health import InferenceHealth, device_memory_bytes, release_device_memory
 from distilldrive_ros.nodes.latest_wins import LatestWinsWorker
+from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.picture_message import picture_message
@@ -78,6 +79,7 @@ class PerceptionPlanningNode(LifecycleNode):
         self._session: ModelSession | None = None
         self._worker: LatestWinsWorker | None = None
         self._subscription: Any = None
+        self._gate: ListenerGate | None = None
         self._privileged: PrivilegedInput | None = None
         self._outputs: dict[str, Any] = {}
         self._reset_request = threading.Event()
@@ -159,14 +161,17 @@ class PerceptionPlanningNode(LifecycleNode):
         if self._session is not None and self._session.model.requirements.ground_truth:
             self._privileged = PrivilegedInput(self, self._diagnostics, self._guard, self._offer)
         if not self._frames_by_reference:
-            self._subscription = self.create_subscription(
-                msg.SensorFrame,
-                FRAME_TOPIC,
-                self._guard.wrap("inference", self._on_frame),
-                qos.reliable(2),
-                event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(FRAME_TOPIC)),
-            )
+            self._gate = ListenerGate(self, self._server.current.await_subscribers, self._outputs, self._listen)
         return super().on_activate(state)
+
+    def _listen(self) -> None:
+        self._subscription = self.create_subscription(
+            msg.SensorFrame,
+            FRAME_TOPIC,
+            self._guard.wrap("inference", self._on_frame),
+            qos.reliable(2),
+            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(FRAME_TOPIC)),
+        )
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening, let the running set end."""
@@ -218,6 +223,9 @@ class PerceptionPlanningNode(LifecycleNode):
             self._outputs[name] = self.create_lifecycle_publisher(kind, f"~/{name}", qos.reliable(5))
 
     def _stop_worker(self) -> None:
+        if self._gate is not None:
+            self._gate.cancel()
+            self._gate = None
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None

@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from nav_msgs.msg import Odometry, Path
+from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
@@ -15,17 +17,24 @@ import distilldrive_ros.msg as msg
 from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.clock_watch import ClockWatch
 from distilldrive_ros.nodes.compat import message_filters
-from distilldrive_ros.nodes.conversions import candidates_from_message, plan_to_message
+from distilldrive_ros.nodes.conversions import (
+    candidates_from_message,
+    objects_from_message,
+    plan_to_message,
+    vector_map_from_message,
+)
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import stamp_ns
 from distilldrive_ros.nodes.tables.planner import TABLE
+from distilldrive_ros.planning.hazards import HazardLimits, find_hazards
 from distilldrive_ros.planning.limits import PlanningLimits
 from distilldrive_ros.planning.selection import plan
 from distilldrive_ros.planning.speed_history import SpeedHistory
-from distilldrive_ros.scene.candidates import InvalidReason, PlanCandidates
+from distilldrive_ros.scene.candidates import InvalidReason, PlanCandidates, TrajectoryCandidates
 
 SOURCE = "perception_planning"
 QUEUE = 10
@@ -64,14 +73,8 @@ class PlannerNode(Node):
         self._path = self.create_publisher(Path, "~/path", qos.reliable(5))
         self._paths = self.create_publisher(msg.PathCandidates, "~/paths", qos.reliable(5))
         self._single = [self.create_publisher(Path, f"~/candidate_{k}", qos.reliable(5)) for k in range(settings.top_k)]
-        self._match_inputs()
-        self.create_subscription(
-            Odometry,
-            "odometry",
-            self._guard.wrap("odometry", self._on_odometry),
-            qos.sensor("best_effort", 50),
-            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name("odometry")),
-        )
+        outputs = {"path": self._path, "paths": self._paths}
+        self._gate = ListenerGate(self, settings.await_subscribers, outputs, self._listen)
         self.create_timer(
             TICK_S, self._guard.wrap("plan", self._on_tick), clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -80,6 +83,16 @@ class PlannerNode(Node):
         """Stop the timers."""
         self._diagnostics.stop()
         self._clock_watch.stop()
+
+    def _listen(self) -> None:
+        self._match_inputs()
+        self.create_subscription(
+            Odometry,
+            "odometry",
+            self._guard.wrap("odometry", self._on_odometry),
+            qos.sensor(self._server.current.odometry_reliability, 50),
+            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name("odometry")),
+        )
 
     def _match_inputs(self) -> None:
         """Candidates with the road users and the map of the same stamp; candidates alone where there are none."""
@@ -107,7 +120,7 @@ class PlannerNode(Node):
     ) -> None:
         self._waiting = [entry for entry in self._waiting if entry[1] is not candidates]
         self._diagnostics.count("plan", "matched")
-        self._plan(candidates)
+        self._plan(candidates, objects, vector_map)
 
     def _on_candidates(self, message: msg.TrajectoryCandidates) -> None:
         stamp = stamp_ns(message.header.stamp)
@@ -140,7 +153,12 @@ class PlannerNode(Node):
             for later in [t for t in queue if t > stamp]:
                 del queue[later]
 
-    def _plan(self, message: msg.TrajectoryCandidates) -> None:
+    def _plan(
+        self,
+        message: msg.TrajectoryCandidates,
+        objects: msg.ObjectPredictions | None = None,
+        vector_map: msg.VectorMap | None = None,
+    ) -> None:
         self._planned = message
         settings = self._server.current
         candidates = candidates_from_message(message)
@@ -156,7 +174,33 @@ class PlannerNode(Node):
             max_lateral_acceleration=settings.max_lateral_acceleration,
             max_start_jump=settings.max_start_jump,
         )
-        self._publish(plan(candidates, limits, speed))
+        hazards = self._hazards(candidates, objects, vector_map)
+        self._publish(plan(candidates, limits, speed, hazards))
+
+    def _hazards(
+        self,
+        candidates: TrajectoryCandidates,
+        objects: msg.ObjectPredictions | None,
+        vector_map: msg.VectorMap | None,
+    ) -> NDArray[np.uint16] | None:
+        """Bits of the candidates that meet something, None where nobody asked or nothing is known."""
+        settings = self._server.current
+        if not (settings.check_collisions or settings.check_boundaries):
+            return None
+        if objects is None or vector_map is None:
+            self._diagnostics.event("hazards", Level.WARN, "a plan was made without objects and map of its stamp")
+            return None
+        limits = HazardLimits(
+            check_collisions=settings.check_collisions,
+            check_boundaries=settings.check_boundaries,
+            min_object_score=settings.min_object_score,
+            min_boundary_score=settings.min_boundary_score,
+            ego_length=settings.ego_length,
+            ego_width=settings.ego_width,
+            ego_ahead=settings.ego_ahead,
+        )
+        self._diagnostics.set("hazards", Level.OK, "candidates are checked against objects and map")
+        return find_hazards(candidates, objects_from_message(objects), vector_map_from_message(vector_map), limits)
 
     def _publish(self, result: PlanCandidates) -> None:
         message = plan_to_message(result)

@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from distilldrive_ros.bags.reader import BagMessage, BagReader, open_bag
+from distilldrive_ros.nodes.listener_gate import parse_awaited
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.replay_lockstep import LockStep, header_stamp_ns
@@ -77,6 +78,7 @@ class ReplayNode(Node):
         self._settings = ParameterServer(self, TABLE).current
         if not self._settings.bag:
             raise ConfigurationError("parameter 'bag' of node replay is empty; give a bag: -p bag:=FOLDER")
+        self._awaited = parse_awaited("wait_for_subscribers", self._settings.wait_for_subscribers)
         self.result = ReplayResult()
         self.exit_code = 0
         self.finished: Future[ReplayResult] = Future()
@@ -209,7 +211,7 @@ class ReplayNode(Node):
             missing = self._missing_subscribers()
 
     def _missing_subscribers(self) -> str:
-        topics = [t for t in self._settings.wait_for_subscribers if not self._subscribers(t)]
+        topics = [a.topic for a in self._awaited if self._subscribers(a.topic) < a.count]
         if topics:
             return "subscribers of " + ", ".join(topics)
         count = sum(p.get_subscription_count() for p in self._offered.values())

@@ -23,6 +23,7 @@ from distilldrive_ros.nodes.conversions import command_from_message, sample_info
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import transform_message
@@ -30,7 +31,7 @@ from distilldrive_ros.nodes.rig import load_rig
 from distilldrive_ros.nodes.sensor_messages import raw_image
 from distilldrive_ros.nodes.sync_health import SyncHealth
 from distilldrive_ros.nodes.sync_rules import sync_config
-from distilldrive_ros.nodes.tables.sensor_sync import TABLE, SensorSyncConfiguration
+from distilldrive_ros.nodes.tables.sensor_sync import TABLE
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.sync.key_frame_filter import KeyFrameFilter
@@ -84,7 +85,7 @@ class SensorSyncNode(Node):
             event_callbacks=qos.publisher_events(self._diagnostics, "~/frame"),
             qos_overriding_options=qos.overridable(),
         )
-        self._subscribe_all(settings)
+        self._gate = ListenerGate(self, settings.await_subscribers, {"frame": self._frames}, self._subscribe_all)
         # The steady clock: sets must be closed in time even where the node's clock stands.
         self.create_timer(
             POLL_PERIOD_S, self._guard.wrap("sync", self._poll), clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -104,7 +105,8 @@ class SensorSyncNode(Node):
         self._diagnostics.stop()
         self._clock_watch.stop()
 
-    def _subscribe_all(self, settings: SensorSyncConfiguration) -> None:
+    def _subscribe_all(self) -> None:
+        settings = self._server.current
         sensor = qos.sensor(settings.sensor_reliability, settings.sensor_depth)
         raw = settings.image_transport == "raw"
         for camera in self._synchronizer.config.cameras:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distilldrive_ros.planning.limits import PlanningLimits
 from distilldrive_ros.planning.validity import check_candidates
@@ -10,7 +11,12 @@ from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCand
 from distilldrive_ros.scene.command import Command
 
 
-def plan(candidates: TrajectoryCandidates, limits: PlanningLimits, speed: float | None = None) -> PlanCandidates:
+def plan(
+    candidates: TrajectoryCandidates,
+    limits: PlanningLimits,
+    speed: float | None = None,
+    hazards: NDArray[np.uint16] | None = None,
+) -> PlanCandidates:
     """Check, order and select.
 
     Only candidates of the active command take part; all of them where the command is unknown. Order: valid ones first,
@@ -21,8 +27,11 @@ def plan(candidates: TrajectoryCandidates, limits: PlanningLimits, speed: float 
         candidates: raw output of a model.
         limits: what a candidate may demand.
         speed: present forward speed in m/s; None skips the check of the first point.
+        hazards: further `InvalidReason` bits (N,), from `find_hazards`.
     """
     reasons = check_candidates(candidates, limits, speed)
+    if hazards is not None:
+        reasons = reasons | hazards
     rows = np.arange(candidates.num_candidates)
     if candidates.active_command != Command.UNKNOWN:
         rows = rows[candidates.command == candidates.active_command]

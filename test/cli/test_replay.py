@@ -56,7 +56,7 @@ def test_plans_have_the_stamps_of_the_source(bag: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("model", ["ctra", "pdm_closed", "student_tiny"])
 def test_plans_are_those_of_the_graph(ros_domain: int, bag: Path, tmp_path: Path, model: str) -> None:
     run = DemoRun(bag, tmp_path / "graph.mcap", tmp_path / "log", model, None, "cpu", 10.0, KEY_FRAMES, 60.0)

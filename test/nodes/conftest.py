@@ -29,7 +29,7 @@ WIDTH, HEIGHT = 64, 36
 SPEED = 8.0
 START_NS = 1_532_402_927_600_000_000
 STEP_NS = 500_000_000
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def jpeg(width: int = WIDTH, height: int = HEIGHT, shade: int = 90) -> bytes:

@@ -33,6 +33,11 @@ class PerceptionPlanningConfiguration:
         0, "processor threads of the network, taken at the next configure; 0: as many as cores", low=0, high=256
     )
     autostart: bool = parameter(True, "configure and activate at start", read_only=True)
+    await_subscribers: tuple[str, ...] = parameter(
+        (),
+        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
+        read_only=True,
+    )
     max_frame_age_s: float = parameter(
         3.0, "older sets are passed over; 0 takes any age", unit="s", low=0.0, high=600.0
     )

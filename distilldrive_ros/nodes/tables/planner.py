@@ -21,7 +21,31 @@ class PlannerConfiguration:
     max_start_jump: float = parameter(
         5.0, "candidates that begin farther from where the speed leads are invalid", unit="m", low=0.01, high=100.0
     )
+    check_collisions: bool = parameter(
+        False, "candidates that meet a predicted road user are invalid; off, as the papers' numbers are made"
+    )
+    check_boundaries: bool = parameter(
+        False, "candidates that cross a predicted road boundary are invalid; off, as the papers' numbers are made"
+    )
+    min_object_score: float = parameter(0.4, "road users below are passed over", low=0.0, high=1.0)
+    min_boundary_score: float = parameter(0.4, "road boundaries below are passed over", low=0.0, high=1.0)
+    ego_length: float = parameter(4.084, "length of the vehicle in these checks", unit="m", low=0.1, high=30.0)
+    ego_width: float = parameter(1.85, "width of the vehicle in these checks", unit="m", low=0.1, high=10.0)
+    ego_ahead: float = parameter(
+        1.4, "from base_link (rear axle) to the middle of the vehicle", unit="m", low=-10.0, high=15.0
+    )
     top_k: int = parameter(6, "so many best candidates go out as candidate_<k>", low=0, high=100, read_only=True)
+    odometry_reliability: str = parameter(
+        "best_effort",
+        "what the subscription of odometry asks for; best_effort fits every publisher",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+    await_subscribers: tuple[str, ...] = parameter(
+        (),
+        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
+        read_only=True,
+    )
     match_timeout_ms: float = parameter(
         100.0, "longest wait for objects and map of the same stamp", unit="ms", low=0.0, high=10000.0
     )

@@ -33,7 +33,9 @@ class ReplayConfiguration:
     )  # fmt: skip
     start_delay: float = parameter(0.0, "time between ready and the first message", unit="s", low=0.0, read_only=True)
     wait_for_subscribers: tuple[str, ...] = parameter(
-        (), "topics, of the bag or of the graph, that must have a subscriber before the first message", read_only=True
+        (),
+        "topics of bag or graph that must have a subscriber (TOPIC:COUNT: so many) before the first message",
+        read_only=True,
     )
     min_subscribers: int = parameter(
         0, "subscriptions that all played topics together must have before the first message", low=0, read_only=True

@@ -25,6 +25,11 @@ class SensorSyncConfiguration:
         read_only=True,
     )
     sensor_depth: int = parameter(5, "messages kept per sensor until they are taken", low=1, high=100, read_only=True)
+    await_subscribers: tuple[str, ...] = parameter(
+        (),
+        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
+        read_only=True,
+    )
     base_frame: str = parameter("base_link", "frame of the vehicle: rear axle, on the ground", read_only=True)
     world_frame: str = parameter("odom", "frame in which odometry is continuous", read_only=True)
     rectified: bool = parameter(

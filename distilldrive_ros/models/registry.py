@@ -31,12 +31,13 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What the tables and `--help` say of a model, and how it is made."""
+    """What the tables and `--help` say of a model, and how it is made. `privileged`: it is given the ground truth."""
 
     summary: str
     sensors: str
     weights: str
     build: Callable[[ModelRequest], DrivingModel]
+    privileged: bool = False
 
 
 def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
@@ -71,6 +72,15 @@ def _student(preset: str) -> Callable[[ModelRequest], DrivingModel]:
         return build_student(preset, request.weights, request.device, request.seed)
 
     return build
+
+
+def _ego_mlp(request: ModelRequest) -> DrivingModel:
+    if request.partial_weights:
+        raise ConfigurationError("model ego_mlp takes no partial weights; leave partial_weights false")
+    _before_torch()
+    from distilldrive_ros.models.ego_mlp.processor import build_ego_mlp
+
+    return build_ego_mlp(request.weights, request.seed)
 
 
 def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
@@ -120,6 +130,12 @@ MODELS: dict[str, ModelEntry] = {
         "none yet, untrained",
         _diffusiondrive("diffusiondrive_tiny"),
     ),
+    "ego_mlp": ModelEntry(
+        "6 000 weights that see the vehicle's own motion and the command only",
+        "odometry, command",
+        "by `distilldrive crossvalidate`; none shipped, untrained without",
+        _ego_mlp,
+    ),
     "constant_velocity": ModelEntry(
         "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")
     ),
@@ -129,8 +145,25 @@ MODELS: dict[str, ModelEntry] = {
         "odometry and the ground truth of a converted bag",
         "a rule",
         _pdm_closed,
+        privileged=True,
     ),
 }
+
+
+# The model whose weights `distilldrive crossvalidate` makes, a file for every scene.
+CROSS_VALIDATED = "ego_mlp"
+
+
+def load_fold(folder: Path, scene: str) -> DrivingModel:
+    """The cross-validated model with the weights that have not seen a scene.
+
+    Raises:
+        CheckpointError: the folder holds none for that scene, or they cannot be used.
+    """
+    _before_torch()
+    from distilldrive_ros.models.ego_mlp.checkpoint import fold_file
+
+    return load_model(CROSS_VALIDATED, ModelRequest(fold_file(folder, scene)))
 
 
 def load_model(name: str, request: ModelRequest | None = None) -> DrivingModel:

@@ -19,6 +19,7 @@ COMMANDS = {
     "replay": "run a bag through a model without ROS, the same result every time",
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
+    "world": "make driving worlds with traffic and sensors as data sets",
     "bench": "measure this machine, write a table and JSON",
     "engine": "compile the kernels ahead of the first run",
     "doctor": "what is installed, what is missing, what to do",

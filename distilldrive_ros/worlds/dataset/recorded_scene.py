@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -20,8 +21,10 @@ from distilldrive_ros.worlds.dataset.root import replace_json
 from distilldrive_ros.worlds.nuscenes_place import seed_of
 from distilldrive_ros.worlds.recorded_rig import recorded_rig
 from distilldrive_ros.worlds.recorded_session import RecordedSession
-from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 from distilldrive_ros.worlds.rig import Rig
+
+if TYPE_CHECKING:
+    from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 
 JPEG_QUALITY = 88
 
@@ -59,6 +62,9 @@ def render_scene(job: RecordedJob, advance: Callable[[float], None]) -> None:
         WorldError: nothing can draw here.
         OSError: a file cannot be written.
     """
+    # Panda3D is an extra: it is imported late, so that its absence is an error of this run alone.
+    from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
+
     nuscenes = NuScenes(job.dataroot, job.version)
     scene = nuscenes.scene(job.scene)
     session = RecordedSession(nuscenes, scene)

@@ -49,6 +49,10 @@ setup(
     package_data={"": ["*.txt", "*.css", "*.js", "csrc/*"]},
     data_files=data_files(),
     install_requires=requirements("requirements.txt"),
-    extras_require={"ros": requirements("requirements-ros.txt"), "test": requirements("requirements-test.txt")},
+    extras_require={
+        "ros": requirements("requirements-ros.txt"),
+        "world": requirements("requirements-world.txt"),
+        "test": requirements("requirements-test.txt"),
+    },
     entry_points={"console_scripts": [f"{name} = {target}" for name, target in PROGRAMS.items()]},
 )

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from distilldrive_ros.planning.pdm.vehicle import Vehicle
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA, Vehicle
 from distilldrive_ros.planning.pdm.world import TIME_STEP_S
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError
@@ -19,7 +19,7 @@ from distilldrive_ros.worlds.driving.following import FOLLOWERS, Follower, refer
 from distilldrive_ros.worlds.driving.hazards import DrivableGround, touched
 from distilldrive_ros.worlds.driving.plan import DrivingPlan
 from distilldrive_ros.worlds.driving.route_progress import RouteProgress
-from distilldrive_ros.worlds.driving.vehicle import NUSCENES_CAR, driven, ego_of, state_of
+from distilldrive_ros.worlds.driving.vehicle import driven, ego_of, state_of
 from distilldrive_ros.worlds.interpolation import ego_between
 from distilldrive_ros.worlds.session import WorldSession
 from distilldrive_ros.worlds.world import EgoState, Snapshot
@@ -61,7 +61,7 @@ class ClosedLoop:
     """One drive through one world. Not thread-safe; the session stays the caller's, who closes it."""
 
     def __init__(
-        self, session: WorldSession, settings: DrivingSettings | None = None, vehicle: Vehicle = NUSCENES_CAR
+        self, session: WorldSession, settings: DrivingSettings | None = None, vehicle: Vehicle = PACIFICA
     ) -> None:
         """Begin at the session's present instant.
 

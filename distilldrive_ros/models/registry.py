@@ -31,12 +31,13 @@ class ModelRequest:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """What the tables and `--help` say of a model, and how it is made."""
+    """What the tables and `--help` say of a model, and how it is made. `privileged`: it is given the ground truth."""
 
     summary: str
     sensors: str
     weights: str
     build: Callable[[ModelRequest], DrivingModel]
+    privileged: bool = False
 
 
 def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
@@ -129,6 +130,7 @@ MODELS: dict[str, ModelEntry] = {
         "odometry and the ground truth of a converted bag",
         "a rule",
         _pdm_closed,
+        privileged=True,
     ),
 }
 

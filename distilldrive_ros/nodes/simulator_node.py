@@ -94,7 +94,12 @@ class SimulatorNode(Node):
                 f"parameter 'set_period' of node simulator is {settings.set_period} s; it must be a multiple of 0.1 s"
             )
         self._driving = DrivingSettings(
-            settings.follower, settings.max_plan_age, settings.braking, settings.time_limit, settings.arrival
+            settings.follower,
+            settings.max_plan_age,
+            settings.braking,
+            settings.time_limit,
+            settings.route_length,
+            settings.arrival,
         )
         self._worlds = worlds or GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit)
         self._rig = nominal_rig(settings.image_width)

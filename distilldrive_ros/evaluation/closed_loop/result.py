@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from distilldrive_ros.evaluation.closed_loop.log_world import LogWorld
-from distilldrive_ros.evaluation.navsim.closed_loop import PLAN_STEPS, SUB_SCORES
+from distilldrive_ros.evaluation.navsim.closed_loop import SUB_SCORES
 from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision
 from distilldrive_ros.planning.pdm.drives import locate
 from distilldrive_ros.planning.pdm.pdms import PdmsScores, score_pdms
@@ -18,15 +18,18 @@ from distilldrive_ros.planning.pdm.planner import plan_pdm_closed
 from distilldrive_ros.planning.pdm.world import EGO_STATES
 from distilldrive_ros.worlds.driving.drive_log import DriveEvent, DriveLog, EndReason, EventKind
 
+# From one scored window to the next, steps of 0.1 s.
+WINDOW_STEPS = 10
+
 
 @dataclass(frozen=True)
 class DriveResult:
     """One drive.
 
-    `driven_m` along the route; `completion` of the route, 0 to 1. `collided`: it touched somebody; `at_fault`: and
+    `driven_m` along the route; `completion` of the way to the goal, 0 to 1. `collided`: it touched somebody; `at_fault`: and
     could have helped it, by the rule of NAVSIM (4.4 of its scorer: struck ahead, while changing lanes, or what stands
     still). `off_road_share`, `braked_share`: parts of the steps with a corner off the road, or braking for want of a
-    plan. `scores`: mean of the PDMS and its parts over `windows` of 4 s, one per 0.5 s; empty for drives of less.
+    plan. `scores`: mean of the PDMS and its parts over `windows` of 4 s, one per second; empty for drives of less.
     """
 
     world: str
@@ -97,7 +100,7 @@ def at_fault(world: LogWorld) -> bool:
 
 
 def score_windows(world: LogWorld) -> list[PdmsScores]:
-    """PDMS of 4 s each, one per 0.5 s and one that ends with the drive; number 1 of each is what was driven.
+    """PDMS of 4 s each, one per second and one that ends with the drive; number 1 of each is what was driven.
 
     Number 0 is the proposal of `pdm_closed` from the same instant, to which progress is relative.
     """
@@ -105,7 +108,7 @@ def score_windows(world: LogWorld) -> list[PdmsScores]:
     if last < 0:
         return []
     out = []
-    for start in sorted({*range(0, last + 1, PLAN_STEPS), last}):
+    for start in sorted({*range(0, last + 1, WINDOW_STEPS), last}):
         surroundings = world.at(start)
         reference = plan_pdm_closed(surroundings).states
         driven = world.states[start : start + EGO_STATES]

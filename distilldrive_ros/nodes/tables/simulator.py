@@ -50,11 +50,15 @@ class SimulatorConfiguration:
     braking: float = parameter(
         3.0, "deceleration while there is no plan that can be driven", unit="m/s^2", low=0.1, high=8.0, read_only=True
     )
+    route_length: float = parameter(
+        150.0, "a drive's goal is so far along its route, or at the route's end", unit="m", low=1.0, high=1e5,
+        read_only=True,
+    )  # fmt: skip
     time_limit: float = parameter(
-        30.0, "a drive ends after that simulated time", unit="s", low=1.0, high=600.0, read_only=True
+        40.0, "a drive ends after that simulated time", unit="s", low=1.0, high=600.0, read_only=True
     )
     arrival: float = parameter(
-        5.0, "so near the end of its route the vehicle has arrived", unit="m", low=0.1, high=100.0, read_only=True
+        5.0, "so near its goal the vehicle has arrived", unit="m", low=0.1, high=100.0, read_only=True
     )
     wait_for_subscribers: tuple[str, ...] = parameter(
         (), "topics that must have a subscriber (TOPIC:COUNT: so many) before the first message", read_only=True

@@ -34,13 +34,15 @@ class DrivingSettings:
     """`follower`: pure_pursuit, or lqr as in NAVSIM, which cuts corners.
 
     `max_plan_age_s`: a plan is followed that long after its stamp. `braking` m/s^2: while there is no plan.
-    `time_limit_s`: the drive ends then. `arrival_m`: so near the end of the route it has arrived.
+    `time_limit_s`: the drive ends then. `route_m`: the goal is that far along the route, or at its end. `arrival_m`: so
+    near the goal it has arrived.
     """
 
     follower: str = "pure_pursuit"
     max_plan_age_s: float = 1.5
     braking: float = 3.0
     time_limit_s: float = 60.0
+    route_m: float = 1e4
     arrival_m: float = 5.0
 
     def __post_init__(self) -> None:
@@ -51,7 +53,7 @@ class DrivingSettings:
         """
         if self.follower not in FOLLOWERS:
             raise ConfigurationError(f"follower {self.follower!r} is unknown; use one of {', '.join(FOLLOWERS)}")
-        for name in ("max_plan_age_s", "braking", "time_limit_s", "arrival_m"):
+        for name in ("max_plan_age_s", "braking", "time_limit_s", "route_m", "arrival_m"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(f"driving setting {name} = {value} must be a positive number")
@@ -76,7 +78,7 @@ class ClosedLoop:
         self._ground = DrivableGround(session.place)
         self.snapshot = self.previous = session.snapshot
         self._state = state_of(self.snapshot.ego)
-        self._progress = RouteProgress(session.route, self.snapshot.ego.position)
+        self._progress = RouteProgress(session.route, self.snapshot.ego.position, self._settings.route_m)
         self._past: deque[tuple[int, EgoState]] = deque(maxlen=HISTORY_STEPS)
         self._plan: DrivingPlan | None = None
         self._follower: Follower | None = None
@@ -210,6 +212,7 @@ class ClosedLoop:
         elif not on_road and not self._ground.holds_center(ego, self._vehicle):
             self._end(EndReason.OFF_ROAD, "the middle of the vehicle is off the drivable area")
         elif self._progress.remaining_m <= settings.arrival_m:
+            self.log.completion = 1.0
             self._end(EndReason.ARRIVED, f"{self.log.driven_m:.0f} m of the route driven")
         elif self._session.ended:
             self._end(EndReason.WORLD_ENDED, "the world has no further steps")

@@ -46,7 +46,7 @@ def test_a_clean_drive(small_world: ModuleType) -> None:
     result = drive_result(log)
     assert result.end is EndReason.ARRIVED and not result.collided and not result.at_fault
     assert result.completion > 0.95 and result.off_road_share == 0.0 and result.braked_share == 0.0
-    assert result.windows == len(range(0, len(log.states) - 40, 5)) + ((len(log.states) - 41) % 5 > 0)
+    assert result.windows == len(range(0, len(log.states) - 40, 10)) + ((len(log.states) - 41) % 10 > 0)
     assert result.scores["no_at_fault_collision"] == result.scores["drivable_area"] == result.scores["comfort"] == 1.0
     assert result.scores["driving_direction"] == 1.0
     assert 0.3 < result.scores["ego_progress"] <= 1.0 and result.scores["score"] > 0.6

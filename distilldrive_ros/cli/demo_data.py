@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 import distilldrive_ros.datasets.demo_scene as demo_scene_package
+import distilldrive_ros.datasets.nuscenes_writer as nuscenes_writer_package
 from distilldrive_ros.bags.convert import SceneReport
 from distilldrive_ros.bags.dataset_conversion import ConversionSettings, DatasetConversion
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene
@@ -75,8 +76,9 @@ def _make(root: Path, options: DemoSceneOptions) -> None:
 def _fingerprint(options: DemoSceneOptions) -> str:
     """Changes with the options and with every line of the code that makes the scene."""
     digest = hashlib.sha256(f"{SCENE_SEED} {sorted(asdict(options).items())}".encode())
-    for path in sorted(Path(demo_scene_package.__path__[0]).glob("*.py")):
-        digest.update(path.read_bytes())
+    for package in (demo_scene_package, nuscenes_writer_package):
+        for path in sorted(Path(package.__path__[0]).glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 # A lane change takes so long at the lane's speed, s, and is over so far before the lane ends, m.
 LANE_CHANGE_S = 4.0
-LANE_CHANGE_END_M = 25.0
+LANE_CHANGE_END_M = 34.0
 # A connector that bends less than this leads straight on, rad.
 STRAIGHT_ANGLE = math.radians(25.0)
 

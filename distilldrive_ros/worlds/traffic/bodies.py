@@ -17,6 +17,9 @@ STRIDE_M = 0.35
 STANDING_SPEED = 0.15
 # Longer moves in one step are jumps of the engine, m.
 LONGEST_STEP_M = 8.0
+# SUMO takes people round corners in jumps of a metre; nobody walks faster than this, m/s.
+FASTEST_WALK = 2.5
+LONGEST_SKIP_M = 3.0
 BRAKING = -0.6
 
 
@@ -55,7 +58,14 @@ class Body:
             period: s since the last move.
         """
         before, reach = self._center(), _reach(self.user)
-        jumps = math.dist(front, self.front) > LONGEST_STEP_M
+        skipped = math.dist(front, self.front)
+        jumps = skipped > LONGEST_STEP_M
+        if self.user.vehicle_class == "pedestrian" and FASTEST_WALK * period < skipped < LONGEST_SKIP_M:
+            share = FASTEST_WALK * period / skipped
+            front = (
+                self.front[0] + share * (front[0] - self.front[0]),
+                self.front[1] + share * (front[1] - self.front[1]),
+            )
         if jumps:
             self.rear = (front[0] - reach * math.cos(yaw), front[1] - reach * math.sin(yaw))
         else:

@@ -11,14 +11,16 @@ from distilldrive_ros.scene.errors import WorldError
 from distilldrive_ros.worlds.scenarios.layout import Layout
 from distilldrive_ros.worlds.scenarios.roads import Edge
 from distilldrive_ros.worlds.scenarios.scenario import Scenario, ScenarioKind
+from distilldrive_ros.worlds.traffic.crossing_trips import sidewalk_trips
 from distilldrive_ros.worlds.traffic.road_users import PEDESTRIANS, STREET_ONLY, VEHICLES, RoadUser, type_elements
 
 # Traffic has so long to spread before the ego appears, s.
 WARM_UP_S = 60.0
 # Vehicles per second and lane where traffic is densest.
 DENSEST_FLOW = 0.16
-# People on foot per 100 m of sidewalk where there are most.
-MOST_PEDESTRIANS = 4.0
+# People on foot per sidewalk where there are most, and how many of them mean to cross a street if they can.
+PEDESTRIANS_PER_SIDEWALK = 12.0
+CROSSING_SHARE = 0.6
 
 
 def write_demand(scenario: Scenario, layout: Layout, ego_size: tuple[float, float], path: Path) -> None:
@@ -85,24 +87,20 @@ def _vehicles(scenario: Scenario, layout: Layout, rng: np.random.Generator) -> l
 
 def _walks(scenario: Scenario, layout: Layout, rng: np.random.Generator) -> list[ET.Element]:
     """People on the sidewalks; where there is a crossing, many mean to cross."""
-    network = layout.network
-    paved = [edge for edge in network.edges if edge.sidewalk]
+    paved = [edge.name for edge in layout.network.edges if edge.sidewalk]
     if not scenario.pedestrians or not paved:
         return []
-    count = round(scenario.pedestrians * MOST_PEDESTRIANS * len(paved) * 1.5)
-    if network.crossings:
-        count = round(1.6 * count)
+    ways = sidewalk_trips(layout.network)
+    count = round(scenario.pedestrians * PEDESTRIANS_PER_SIDEWALK * len(paved))
     out = []
     for number in range(count):
-        start = paved[int(rng.integers(len(paved)))]
-        goal = paved[int(rng.integers(len(paved)))]
-        if not network.crossings and goal.name != start.name:
-            goal = start
-        depart = float(rng.uniform(0.0, WARM_UP_S + 0.5 * scenario.duration_s))
+        crossing = ways and rng.random() < CROSSING_SHARE
+        start, goal = ways[int(rng.integers(len(ways)))] if crossing else (paved[int(rng.integers(len(paved)))],) * 2
+        depart = float(rng.uniform(0.0, WARM_UP_S + scenario.duration_s))
         person = ET.Element(
             "person", id=f"p{number}", type=choose(PEDESTRIANS, rng).name, depart=f"{depart:.1f}", departPos="random"
         )
-        ET.SubElement(person, "walk", {"from": start.name, "to": goal.name, "arrivalPos": "random"})
+        ET.SubElement(person, "walk", {"from": start, "to": goal, "arrivalPos": "random"})
         out.append(person)
     return out
 

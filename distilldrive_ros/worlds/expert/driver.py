@@ -1,0 +1,238 @@
+"""The expert: follows the route, keeps its distance, waits where it has to, and brakes for what may come.
+
+It is privileged: it sees the true state of all road users, lights and the map, but not what they will do.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distilldrive_ros.geometry.poses import wrap
+from distilldrive_ros.geometry.rectangles import rectangles_overlap
+from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, IdmParameters, corridor
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.worlds.expert.forecast import HORIZON_S, TIMES, Forecast, LaneForecaster
+from distilldrive_ros.worlds.expert.reference import Reference, agent_corners
+from distilldrive_ros.worlds.expert.right_of_way import RightOfWay
+from distilldrive_ros.worlds.session import WorldSession
+from distilldrive_ros.worlds.world import Agent, EgoState, Snapshot
+
+Array = NDArray[np.float64]
+
+DRIVER = IdmParameters(min_gap=2.0, headway=1.5, acceleration=1.5, deceleration=2.0, exponent=4.0)
+# Accelerations that are tried against the forecasts, m/s^2.
+HARDEST = -6.0
+TRIED = np.array([0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5, -4.0, -5.0, HARDEST])
+# Jerks, m/s^3: towards more speed, towards less, and in need.
+JERK_UP, JERK_DOWN, JERK_NEED = 1.6, 3.0, 12.0
+NEED = -3.0
+# A standing lead is kept off the stop line by so much, m.
+STOP_LINE_ROOM_M = 0.8
+SIGHT_M = 110.0
+# Room around the ego and around people on foot, m; time that crossing traffic is early or late by, s.
+EGO_ROOM = np.array([0.6, 0.35])
+WALKER_ROOM = np.array([1.0, 1.0])
+VEHICLE_ROOM = np.array([0.3, 0.2])
+CROSSING_TIME_S = 0.5
+SAME_DIRECTION = math.radians(30.0)
+CORRIDOR_ROOM_M = 0.5
+STANDING = 0.2
+MAX_STEERING_RATE = 0.6
+# The lateral error fades over this time, but no shorter distance than this one, m.
+CONVERGENCE_S, CONVERGENCE_M = 1.0, 5.0
+DAMPING = 0.9
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was seen of an agent one step ago."""
+
+    speed: float
+    acceleration: float
+
+
+class ExpertDriver:
+    """Drives one session from its present state on."""
+
+    def __init__(self, session: WorldSession) -> None:
+        """Plan the line around what stands."""
+        standing = [agent for agent in session.snapshot.agents if _never_moves(agent)]
+        self._reference = Reference(session.route.centerline, session.place, session.route.lanes, standing)
+        self._path = self._reference.path
+        self._rules = RightOfWay(session.place, session.route.lanes, self._path)
+        self._forecaster = LaneForecaster(session.place)
+        self._period = session.period_ns / 1e9
+        self._known: dict[int, _Known] = {}
+        self._along = float(self._path.locate(session.snapshot.ego.position)[0])
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the route's end is reached."""
+        return self._along + PACIFICA.front_length >= self._reference.end
+
+    def step(self, session: WorldSession) -> EgoState:
+        """State of the ego one period later; the caller hands it to `session.step`."""
+        snapshot = session.snapshot
+        ego = snapshot.ego
+        self._watch(snapshot)
+        self._along = float(self._path.locate(ego.position)[0])
+        wanted = self._acceleration(snapshot)
+        low = JERK_NEED if wanted < NEED else JERK_DOWN
+        change = np.clip(wanted - ego.acceleration, -low * self._period, JERK_UP * self._period)
+        if ego.acceleration < NEED:
+            change = np.clip(wanted - ego.acceleration, -low * self._period, JERK_NEED * self._period / 2)
+        return self._advance(ego, float(ego.acceleration + change))
+
+    def _watch(self, snapshot: Snapshot) -> None:
+        """Keep every agent's speed, for its acceleration."""
+        now = {}
+        for agent in snapshot.agents:
+            speed = float(np.linalg.norm(agent.velocity))
+            before = self._known.get(agent.id)
+            change = (speed - before.speed) / self._period if before else 0.0
+            # One step of noise is no braking.
+            now[agent.id] = _Known(speed, 0.5 * change + 0.5 * before.acceleration if before else 0.0)
+        self._known = now
+
+    def _acceleration(self, snapshot: Snapshot) -> float:
+        """What comfort, the road, lights and the others allow, m/s^2."""
+        ego, front = snapshot.ego, self._along + PACIFICA.front_length
+        near = [a for a in snapshot.agents if np.linalg.norm(a.center[:2] - ego.position) < SIGHT_M]
+        ahead = self._along + ego.speed * np.array([0.0, 0.5, 1.0])
+        target = max(0.5, float(self._reference.speed(ahead).min()))
+        gap, lead_speed = self._lead(near)
+        stop = self._rules.stop_ahead(front, ego.speed, snapshot.lights) - STOP_LINE_ROOM_M
+        wanted = min(
+            float(DRIVER.accelerate(ego.speed, target, gap, lead_speed)),
+            float(DRIVER.accelerate(ego.speed, target, min(stop + DRIVER.min_gap, NO_LEAD_M), 0.0)),
+        )
+        wanted = max(wanted, HARDEST)
+        return min(wanted, self._safe(snapshot, near, wanted, target))
+
+    def _lead(self, agents: list[Agent]) -> tuple[float, float]:
+        """Gap (m) to who is ahead on the path, and his speed along it."""
+        if not agents:
+            return NO_LEAD_M, 0.0
+        width = PACIFICA.width + CORRIDOR_ROOM_M
+        ahead = corridor(self._path, width, agent_corners(agents), np.array([a.velocity for a in agents]))
+        gap, speed = ahead.lead(np.array(self._along), PACIFICA.front_length)
+        return float(gap), max(0.0, float(speed))
+
+    def _safe(self, snapshot: Snapshot, agents: list[Agent], wanted: float, target: float) -> float:
+        """The highest tried acceleration, not above the wanted one, under which no forecast is met.
+
+        Where every one meets something, the one that does so last.
+        """
+        ego = snapshot.ego
+        closed = self._rules.waiting_lanes(self._along + PACIFICA.front_length, snapshot.lights)
+        forecasts: list[Forecast] = []
+        for agent in agents:
+            if _never_moves(agent) or self._out_of_reach(ego, agent) or self._follows(ego, agent):
+                continue
+            forecasts += self._forecaster.forecast(
+                agent, self._known[agent.id].acceleration, closed, self._rules.lets_ego_pass
+            )
+        if not forecasts:
+            return wanted
+        tried = np.append(wanted, TRIED[TRIED < wanted])
+        bodies = self._rollouts(ego, tried, target)
+        exact = np.stack([forecast.rectangles for forecast in forecasts])
+        roomy = np.stack([_with_room(forecast, bodies[0]) for forecast in forecasts])
+        grown = bodies.copy()
+        grown[..., 2:4] += EGO_ROOM
+        met = rectangles_overlap(grown[:, None], roomy[None])
+        # Who is already that close is met only where boxes touch.
+        close = met[:, :, 0].any(axis=0)
+        if close.any():
+            met[:, close] = rectangles_overlap(bodies[:, None], exact[None, close])
+        meets = met.any(axis=1)
+        free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
+        best = free.max()
+        if best == len(TIMES):
+            return float(tried[free.argmax()])
+        return float(tried[np.flatnonzero(free == best)[-1]])
+
+    def _rollouts(self, ego: EgoState, accelerations: Array, target: float) -> Array:
+        """Boxes (A, T, 5) of the ego on its path at `TIMES`."""
+        highest = max(target, ego.speed)
+        a = accelerations[:, None]
+        limit = np.where(a > 0, (highest - ego.speed) / np.maximum(a, 1e-6), ego.speed / np.maximum(-a, 1e-6))
+        until = np.minimum(TIMES[None], limit)
+        end = ego.speed + a * until
+        travelled = ego.speed * until + a * until**2 / 2 + np.where(a > 0, end, 0.0) * (TIMES[None] - until)
+        travelled = np.where(a == 0, ego.speed * TIMES[None], travelled)
+        poses = self._path.poses(self._along + travelled)
+        boxes = np.empty((*travelled.shape, 5))
+        boxes[..., :2] = PACIFICA.centers(poses)
+        boxes[..., 2], boxes[..., 3], boxes[..., 4] = PACIFICA.length, PACIFICA.width, poses[..., 2]
+        return boxes
+
+    def _out_of_reach(self, ego: EgoState, agent: Agent) -> bool:
+        """Whether they cannot meet within the horizon."""
+        distance = float(np.linalg.norm(agent.center[:2] - ego.position))
+        speed = max(float(np.linalg.norm(agent.velocity)), 3.0)
+        return distance > (max(ego.speed, 3.0) + speed) * HORIZON_S + 15.0
+
+    def _follows(self, ego: EgoState, agent: Agent) -> bool:
+        """Whether it drives behind the ego in the ego's own lane: it has to keep the distance."""
+        dx, dy = agent.center[:2] - ego.position
+        c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+        ahead, left = c * dx + s * dy, c * dy - s * dx
+        overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
+        return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
+
+    def _advance(self, ego: EgoState, acceleration: float) -> EgoState:
+        """The kinematic bicycle, steered to the path by its curvature and by its lateral and heading error."""
+        period = self._period
+        speed = max(0.0, ego.speed + acceleration * period)
+        if speed == 0.0:
+            acceleration = max(acceleration, -0.3) if ego.speed < STANDING else acceleration
+        pose = self._path.poses(self._along)
+        error = float(-math.sin(pose[2]) * (ego.position[0] - pose[0]) + math.cos(pose[2]) * (ego.position[1] - pose[1]))
+        turned = float(wrap(np.array(ego.yaw - pose[2])))
+        reach = max(CONVERGENCE_M, CONVERGENCE_S * ego.speed)
+        here = self._reference.curvature(self._along + ego.speed * period)
+        curvature = here - 2 * DAMPING / reach * math.sin(turned) - error / reach**2
+        wanted = math.atan(PACIFICA.wheel_base * curvature)
+        limit = MAX_STEERING_RATE * period
+        steering = ego.steering + float(np.clip(wanted - ego.steering, -limit, limit)) if speed > STANDING else ego.steering
+        steering = float(np.clip(steering, -PACIFICA.max_steering_angle, PACIFICA.max_steering_angle))
+        moved = (ego.speed + speed) / 2 * period
+        turn = moved * math.tan(steering) / PACIFICA.wheel_base
+        middle = ego.yaw + turn / 2
+        position = ego.position + moved * np.array([math.cos(middle), math.sin(middle)])
+        return EgoState(
+            position=position,
+            yaw=float(wrap(np.array(ego.yaw + turn))),
+            speed=speed,
+            acceleration=acceleration,
+            yaw_rate=turn / period,
+            steering=steering,
+        )
+
+
+def _never_moves(agent: Agent) -> bool:
+    """Parked vehicles and loose objects."""
+    return agent.attribute == "vehicle.parked" or agent.category.startswith("movable_object")
+
+
+def _with_room(forecast: Forecast, body: Array) -> Array:
+    """Rectangles (T, 5) of a forecast, grown: people by their room, crossing vehicles by the time they may err by.
+
+    Args:
+        forecast: of one agent.
+        body: boxes (T, 5) of the ego at the same times; who goes its way keeps his size.
+    """
+    out = forecast.rectangles.copy()
+    if forecast.agent.category.startswith("human"):
+        out[:, 2:4] += WALKER_ROOM
+        return out
+    out[:, 2:4] += VEHICLE_ROOM
+    crossing = np.abs(wrap(out[:, 4] - body[:, 4])) > SAME_DIRECTION
+    speed = float(np.linalg.norm(forecast.agent.velocity))
+    out[:, 2] += np.where(crossing, 2 * CROSSING_TIME_S * speed, 0.0)
+    return out

@@ -26,10 +26,10 @@ WINDOW_STEPS = 10
 class DriveResult:
     """One drive.
 
-    `driven_m` along the route; `completion` of the way to the goal, 0 to 1. `collided`: it touched somebody; `at_fault`: and
-    could have helped it, by the rule of NAVSIM (4.4 of its scorer: struck ahead, while changing lanes, or what stands
-    still). `off_road_share`, `braked_share`: parts of the steps with a corner off the road, or braking for want of a
-    plan. `scores`: mean of the PDMS and its parts over `windows` of 4 s, one per second; empty for drives of less.
+    `driven_m` along the route; `completion` of the way to the goal, 0 to 1. `collided`: it touched somebody;
+    `at_fault`: and could have helped it, by the rule of NAVSIM (`planning.pdm.collisions`). `off_road_share`,
+    `braked_share`: parts of the steps with a corner off the road, or braking for want of a plan. `scores`: mean of the
+    PDMS and its parts over `windows` of 4 s, one per second; empty for drives of less.
     """
 
     world: str
@@ -118,9 +118,9 @@ def score_windows(world: LogWorld) -> list[PdmsScores]:
 
 
 def summary(results: Sequence[DriveResult]) -> dict[str, Any]:
-    """Means over drives; collisions per kilometre driven; scores over all windows."""
+    """Means over drives, each counting once however long; collisions per kilometre driven."""
+    scored = [r for r in results if r.windows]
     metres = sum(max(0.0, r.driven_m) for r in results)
-    windows = sum(r.windows for r in results)
     seconds = sum(r.duration_s for r in results)
 
     def per_km(count: int) -> float | None:
@@ -142,10 +142,8 @@ def summary(results: Sequence[DriveResult]) -> dict[str, Any]:
         "off_road_share": by_time("off_road_share"),
         "braked_share": by_time("braked_share"),
         "refused_plans": sum(r.refused_plans for r in results),
-        "windows": windows,
-        "scores": {name: sum(r.scores[name] * r.windows for r in results if r.windows) / windows for name in SUB_SCORES}
-        if windows
-        else {},
+        "windows": sum(r.windows for r in scored),
+        "scores": {name: _mean([r.scores[name] for r in scored]) for name in SUB_SCORES} if scored else {},
     }
 
 

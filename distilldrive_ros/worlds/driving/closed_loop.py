@@ -132,12 +132,15 @@ class ClosedLoop:
         self.log.refused_plans += 1
         self.log.add(self.time_ns, EventKind.PLAN_REFUSED, cause)
 
-    def advance(self) -> Snapshot:
-        """One step of 0.1 s. The engine's failure, like every other end, is in `ended` and the log."""
+    def advance(self, ego: EgoState | None = None) -> Snapshot:
+        """One step of 0.1 s. The engine's failure, like every other end, is in `ended` and the log.
+
+        Args:
+            ego: where the vehicle is then, from a driver who makes no plans; None: as the plan says.
+        """
         if self.ended is not None:
             return self.snapshot
-        acceleration, steering_rate = self._commands()
-        state = driven(self._state, acceleration, steering_rate, self._vehicle)
+        state = state_of(ego) if ego is not None else driven(self._state, *self._commands(), self._vehicle)
         try:
             after = self._session.step(ego_of(state))
         except WorldError as error:

@@ -18,6 +18,7 @@ from distilldrive_ros.worlds.driving.drive_log import DriveLog
 from distilldrive_ros.worlds.driving.ground_truth import WorldTruth
 from distilldrive_ros.worlds.driving.plan import selected_plan
 from distilldrive_ros.worlds.driving.sensor_set import Sensors, sensor_frame
+from distilldrive_ros.worlds.expert.driver import ExpertDriver
 from distilldrive_ros.worlds.session import WorldSession
 
 # For models that take sets at any rate: as often as the key frames of nuScenes.
@@ -69,6 +70,18 @@ class ModelDriver:
 def plan_period(model: DrivingModel) -> int:
     """Steps of the loop between two plans of a model."""
     return max(1, round((model.requirements.period_s or DEFAULT_PERIOD_S) / TIME_STEP_S))
+
+
+def drive_expert(session: WorldSession, settings: DrivingSettings | None = None) -> DriveLog:
+    """Let the privileged expert drive to the end, for comparison.
+
+    Raises:
+        WorldError: the world cannot be driven in.
+    """
+    loop, expert = ClosedLoop(session, settings), ExpertDriver(session)
+    while not loop.ended:
+        loop.advance(expert.step(session))
+    return loop.log
 
 
 def drive(

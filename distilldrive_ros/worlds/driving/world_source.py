@@ -47,14 +47,14 @@ class GeneratedWorlds:
             seed: of the first one; the next ones follow.
             count: how many.
             kinds: names of `ScenarioKind`; empty: all, in turn.
-            duration_s: how long each world goes on.
+            duration_s: each world goes on for a second longer.
 
         Raises:
             ConfigurationError: a kind is unknown.
             WorldError: a number is out of its range.
         """
         chosen = [_kind(name) for name in kinds]
-        self._scenarios = [draw_scenario(seed + number, chosen or None, duration_s) for number in range(count)]
+        self._scenarios = [draw_scenario(seed + number, chosen or None, duration_s + 1.0) for number in range(count)]
 
     def __len__(self) -> int:
         """How many there are."""

@@ -138,7 +138,7 @@ class ExpertDriver:
             )
         if not forecasts:
             return wanted
-        tried = np.append(wanted, TRIED[TRIED < wanted])
+        tried = np.append(wanted, TRIED[wanted > TRIED])
         bodies = self._rollouts(ego, tried, target)
         exact = np.stack([forecast.rectangles for forecast in forecasts])
         roomy = np.stack([_with_room(forecast, bodies[0]) for forecast in forecasts])
@@ -192,14 +192,18 @@ class ExpertDriver:
         if speed == 0.0:
             acceleration = max(acceleration, -0.3) if ego.speed < STANDING else acceleration
         pose = self._path.poses(self._along)
-        error = float(-math.sin(pose[2]) * (ego.position[0] - pose[0]) + math.cos(pose[2]) * (ego.position[1] - pose[1]))
+        error = float(
+            -math.sin(pose[2]) * (ego.position[0] - pose[0]) + math.cos(pose[2]) * (ego.position[1] - pose[1])
+        )
         turned = float(wrap(np.array(ego.yaw - pose[2])))
         reach = max(CONVERGENCE_M, CONVERGENCE_S * ego.speed)
         here = self._reference.curvature(self._along + ego.speed * period)
         curvature = here - 2 * DAMPING / reach * math.sin(turned) - error / reach**2
         wanted = math.atan(PACIFICA.wheel_base * curvature)
         limit = MAX_STEERING_RATE * period
-        steering = ego.steering + float(np.clip(wanted - ego.steering, -limit, limit)) if speed > STANDING else ego.steering
+        steering = (
+            ego.steering + float(np.clip(wanted - ego.steering, -limit, limit)) if speed > STANDING else ego.steering
+        )
         steering = float(np.clip(steering, -PACIFICA.max_steering_angle, PACIFICA.max_steering_angle))
         moved = (ego.speed + speed) / 2 * period
         turn = moved * math.tan(steering) / PACIFICA.wheel_base

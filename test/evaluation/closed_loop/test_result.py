@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,19 +19,6 @@ from distilldrive_ros.worlds.driving.model_driver import drive
 from distilldrive_ros.worlds.driving.plan import DrivingPlan
 from distilldrive_ros.worlds.driving.sensor_set import Sensors
 from distilldrive_ros.worlds.rig import nominal_rig
-
-
-@pytest.fixture(scope="module")
-def small_world() -> ModuleType:
-    """The module of the worlds' tests."""
-    name = "small_world"
-    if name not in sys.modules:
-        path = Path(__file__).parents[2] / "worlds" / "small_world.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 def driven(world: Any, model: str = "constant_velocity") -> DriveLog:

@@ -20,8 +20,9 @@ READING = (
 PROTOCOL = (
     "The vehicle (NAVSIM's, 5.18 x 2.30 m, a kinematic bicycle) follows each plan until the next one; the traffic "
     "reacts to it. A drive ends at its goal, with a collision, with the vehicle's middle off the road, or by time. "
-    "Collisions at fault by NAVSIM's rule. PDMS over windows of 4 s, one per second, of what was driven, mean over the drives; progress is "
-    "relative to the proposal of pdm_closed from the same instant. Traffic lights are not scored."
+    "Collisions at fault by NAVSIM's rule. PDMS over windows of 4 s, one per second, of what was driven, then the mean "
+    "over the drives; progress is relative to the proposal of pdm_closed from the same instant. Traffic lights are not "
+    "scored."
 )
 SCORES = {
     "no_at_fault_collision": "no collision at fault (NC)",

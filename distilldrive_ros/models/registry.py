@@ -74,6 +74,15 @@ def _student(preset: str) -> Callable[[ModelRequest], DrivingModel]:
     return build
 
 
+def _ego_mlp(request: ModelRequest) -> DrivingModel:
+    if request.partial_weights:
+        raise ConfigurationError("model ego_mlp takes no partial weights; leave partial_weights false")
+    _before_torch()
+    from distilldrive_ros.models.ego_mlp.processor import build_ego_mlp
+
+    return build_ego_mlp(request.weights, request.seed)
+
+
 def _diffusiondrive(preset: str) -> Callable[[ModelRequest], DrivingModel]:
     def build(request: ModelRequest) -> DrivingModel:
         _before_torch()
@@ -121,6 +130,12 @@ MODELS: dict[str, ModelEntry] = {
         "none yet, untrained",
         _diffusiondrive("diffusiondrive_tiny"),
     ),
+    "ego_mlp": ModelEntry(
+        "6 000 weights that see the vehicle's own motion and the command only",
+        "odometry, command",
+        "by `distilldrive crossvalidate`; none shipped, untrained without",
+        _ego_mlp,
+    ),
     "constant_velocity": ModelEntry(
         "straight on at the present speed", "odometry", "a rule", _baseline("constant_velocity")
     ),
@@ -133,6 +148,22 @@ MODELS: dict[str, ModelEntry] = {
         privileged=True,
     ),
 }
+
+
+# The model whose weights `distilldrive crossvalidate` makes, a file for every scene.
+CROSS_VALIDATED = "ego_mlp"
+
+
+def load_fold(folder: Path, scene: str) -> DrivingModel:
+    """The cross-validated model with the weights that have not seen a scene.
+
+    Raises:
+        CheckpointError: the folder holds none for that scene, or they cannot be used.
+    """
+    _before_torch()
+    from distilldrive_ros.models.ego_mlp.checkpoint import fold_file
+
+    return load_model(CROSS_VALIDATED, ModelRequest(fold_file(folder, scene)))
 
 
 def load_model(name: str, request: ModelRequest | None = None) -> DrivingModel:

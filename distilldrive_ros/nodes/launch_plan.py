@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distilldrive_ros.bags.topics import OBJECTS, ROUTE
 from distilldrive_ros.environment.resources import config_file, share_directory
 from distilldrive_ros.models.registry import MODELS
 from distilldrive_ros.nodes.parameter_files import load_parameter_file
@@ -35,6 +36,7 @@ MODULES = {
     "replay": "distilldrive_ros.nodes.replay_node",
     "recorder": "distilldrive_ros.nodes.recorder_node",
     "simulator": "distilldrive_ros.nodes.simulator_node",
+    "evaluator": "distilldrive_ros.nodes.evaluator_node",
 }
 
 
@@ -75,6 +77,8 @@ REPLAY_ARGUMENTS = (
     LaunchArgument("rate", "1.0", "speed against the recording"),
     LaunchArgument("loop", "false", "begin again at the end", BOOLEAN),
     LaunchArgument("start_offset", "0.0", "s after the first message where to begin"),
+    LaunchArgument("evaluate", "false", "score the plans against the ground truth of a converted bag", BOOLEAN),
+    LaunchArgument("results", "evaluation", "with evaluate: FILE.json and FILE.html are left there at the end"),
     *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
 )
 
@@ -167,7 +171,7 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
         "rate": table["rate"].from_text(values["rate"]),
         "loop": values["loop"] == "true",
         "start_offset": table["start_offset"].from_text(values["start_offset"]),
-        "wait_for_subscribers": awaited_topics(rig),
+        "wait_for_subscribers": awaited_topics(rig, _privileged(values), values["evaluate"] == "true"),
         "start_delay": MATCHING_S,
     }
     replay = Program(
@@ -181,6 +185,8 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     )
     # Bags hold a command per key frame, which may arrive after its sweep: a set must not go without it.
     graph = _graph(values, True, {"sensor_sync": {"wait_for_command": True}})
+    if values["evaluate"] == "true":
+        graph.append(_evaluator(values))
     return GraphPlan((*graph, replay), _rviz(values, "replay.rviz"), True, "replay")
 
 
@@ -196,7 +202,7 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
     parameters: dict[str, Any] = {
         name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
     }
-    parameters["wait_for_subscribers"] = (*awaited_topics(rig), "/odometry:2", "/sample_info")
+    parameters["wait_for_subscribers"] = (*awaited_topics(rig, _privileged(values)), "/odometry:2", "/sample_info")
     if values["output"]:
         parameters["output"] = str(Path(values["output"]).expanduser().resolve())
     further: dict[str, dict[str, Any]] = {"sensor_sync": {"wait_for_command": True}}
@@ -227,9 +233,23 @@ def _lock_step(separate: bool) -> dict[str, dict[str, Any]]:
     return further
 
 
-def awaited_topics(rig: Rig) -> tuple[str, ...]:
+def _evaluator(values: Mapping[str, str]) -> Program:
+    results = str(Path(values["results"]).expanduser().resolve())
+    if not values["results"] or Path(results).is_dir():
+        raise ConfigurationError(f"results:={values['results']}: must be a file's name without its ending")
+    parameters = {"use_sim_time": True, "output": f"{results}.json", "page": f"{results}.html"}
+    file = config_file("replay.param.yaml")
+    return Program("evaluator", "evaluator", file, parameters, respawn=False, log_level=values["log_level"])
+
+
+def awaited_topics(rig: Rig, privileged: bool = False, evaluated: bool = False) -> tuple[str, ...]:
     """Topics that must have a subscriber before a bag may start, or its first set would be lost."""
     topics = ["/tf_static", "/odometry", "/command"]
+    if privileged:
+        topics += [ROUTE, OBJECTS]
+    if evaluated:
+        # Nobody else in the graph listens to it: the evaluator is there.
+        topics.append("perception_planning/stats")
     for sensor in rig.sensors:
         camera = f"/camera/{sensor.name}"
         topics += (
@@ -240,6 +260,13 @@ def awaited_topics(rig: Rig) -> tuple[str, ...]:
 
 def _parameter_file(values: Mapping[str, str]) -> Path:
     return Path(values["params_file"]).expanduser() if values["params_file"] else config_file("planner.param.yaml")
+
+
+def _privileged(values: Mapping[str, str]) -> bool:
+    """Whether the model that perception will use needs the ground truth."""
+    given = load_parameter_file(_parameter_file(values)).get("perception_planning", {})
+    defaults = table_of("perception_planning").defaults()
+    return MODELS[{**defaults, **given, **_overrides(values)["perception_planning"]}["model"]].privileged
 
 
 def _rig_name(values: Mapping[str, str]) -> str:

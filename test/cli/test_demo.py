@@ -16,7 +16,7 @@ from distilldrive_ros.cli.demo_data import demo_drive
 from distilldrive_ros.cli.demo_graph import GraphLog
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions
 
-DEADLINE_S = 100.0
+DEADLINE_S = 280.0
 SMALL = ["--frames", "3", "--image-width", "320"]
 
 

@@ -80,6 +80,18 @@ def test_simulation_adds_the_simulator_and_a_graph_that_loses_nothing(tmp_path):
         plan_simulation({"scenes": "0"})
 
 
+def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):
+    words = {"bag": str(tmp_path), "evaluate": "true", "results": str(tmp_path / "a" / "x"), "model": "pdm_closed"}
+    plan = plan_replay(words)
+    assert [p.name for p in plan.programs] == [*NODES, "evaluator", "replay"]
+    evaluator, replay = plan.programs[-2:]
+    results = {name: str(tmp_path / "a" / f"x.{name}") for name in ("json", "html")}
+    assert (evaluator.parameters["output"], evaluator.parameters["page"]) == (results["json"], results["html"])
+    awaited = set(replay.parameters["wait_for_subscribers"])
+    assert {"/ground_truth/route", "/ground_truth/objects", "perception_planning/stats"} <= awaited
+    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.evaluator_node"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -102,6 +114,7 @@ def test_a_wrong_argument_is_refused_before_anything_starts(given, words):
         ({}, "argument bag is missing"),
         ({"bag": "/nowhere/bag"}, "there is no bag /nowhere/bag; make one with `distilldrive convert`"),
         ({"bag": ".", "rate": "fast"}, "rate:=fast: rate must be a float"),
+        ({"bag": ".", "evaluate": "true", "results": "."}, "results:=.: must be a file's name without its ending"),
         ({"bag": ".", "rate": "-1"}, "must be in the range 0 to 1000"),
     ],
 )

@@ -131,10 +131,8 @@ class RecordedSession:
     def _place(self, nuscenes: NuScenes, scene: Scene) -> Place:
         expansion = open_map(nuscenes.dataroot, scene.location)
         if expansion is None:
-            raise DatasetError(
-                f"scene {scene.name} needs the map expansion {scene.location}.json in {nuscenes.dataroot}/maps/expansion; "
-                "copy it there"
-            )
+            path = nuscenes.dataroot / "maps" / "expansion" / f"{scene.location}.json"
+            raise DatasetError(f"scene {scene.name} cannot be shown without its map expansion: copy it to {path}")
         boxes = [
             [*center, 0.0, *track.size, yaw]
             for track in self._tracks

@@ -127,10 +127,10 @@ class WorldRoot:
         shutil.rmtree(outdated, ignore_errors=True)
 
 
-def unwritable(path: Path, error: OSError) -> WorldError:
+def unwritable(what: object, error: OSError) -> WorldError:
     """One line for a file system that refuses."""
     return WorldError(
-        f"cannot write to {path}: {error.strerror or error}; mend that (space, permissions) and run the same command "
+        f"cannot write {what}: {error.strerror or error}; mend that (space, permissions) and run the same command "
         "again: it goes on where it stopped"
     )
 

@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Generic, TypeVar
 
 from distilldrive_ros.scene.errors import DistillDriveError, WorldError
+from distilldrive_ros.worlds.dataset.root import unwritable
 
 Job = TypeVar("Job")
 Advance = Callable[[float], None]
@@ -78,9 +79,14 @@ class _Worker(Generic[Job]):
         except EOFError:
             self._process.join()
             code = self._process.exitcode
+            why = (
+                f"was killed by signal {-code} (out of memory?)"
+                if code and code < 0
+                else f"broke off (exit code {code})"
+            )
             raise WorldError(
-                f"the process that made {self.job} ended with exit code {code} (killed, or out of memory); "
-                "run the same command again, with fewer --jobs: it goes on where it stopped"
+                f"the process that made {self.job} {why}; run the same command again, perhaps with fewer --jobs: "
+                "it goes on where it stopped"
             ) from None
         if kind == _ADVANCED:
             self._shares += content
@@ -112,12 +118,4 @@ def _run(work: Callable[[Job, Advance], None], job: Job, connection: Connection)
         except BrokenPipeError:
             raise
         except OSError as error:
-            connection.send((_BROKEN, _said(error)))
-
-
-def _said(error: OSError) -> str:
-    where = f" to {error.filename}" if error.filename else ""
-    return (
-        f"cannot write{where}: {error.strerror or error}; mend that (space, permissions) and run the same command "
-        "again: it goes on where it stopped"
-    )
+            connection.send((_BROKEN, str(unwritable(job, error))))

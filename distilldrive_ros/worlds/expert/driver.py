@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.geometry.poses import wrap
 from distilldrive_ros.geometry.rectangles import rectangles_overlap
-from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, IdmParameters, corridor
+from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, SMALLEST_GAP_M, IdmParameters, corridor
 from distilldrive_ros.planning.pdm.vehicle import PACIFICA
-from distilldrive_ros.worlds.expert.forecast import HORIZON_S, TIMES, Forecast, LaneForecaster
+from distilldrive_ros.worlds.expert.forecast import HORIZON_S, STARTING_SPEED, STEP_S, TIMES, Forecast, LaneForecaster
 from distilldrive_ros.worlds.expert.reference import Reference, agent_corners
 from distilldrive_ros.worlds.expert.right_of_way import RightOfWay
 from distilldrive_ros.worlds.session import WorldSession
 from distilldrive_ros.worlds.world import Agent, EgoState, Snapshot
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 DRIVER = IdmParameters(min_gap=2.0, headway=1.5, acceleration=1.5, deceleration=2.0, exponent=4.0)
 # Accelerations that are tried against the forecasts, m/s^2.
@@ -34,13 +35,19 @@ NEED = -3.0
 STOP_LINE_ROOM_M = 0.8
 SIGHT_M = 110.0
 # Room around the ego and around people on foot, m; time that crossing traffic is early or late by, s.
-EGO_ROOM = np.array([0.6, 0.35])
+EGO_ROOM = np.array([0.6, 0.25])
 WALKER_ROOM = np.array([1.0, 1.0])
-VEHICLE_ROOM = np.array([0.3, 0.2])
-CROSSING_TIME_S = 0.5
+VEHICLE_ROOM = np.array([0.3, 0.15])
+CROSSING_STEPS = round(0.5 / STEP_S)
 SAME_DIRECTION = math.radians(30.0)
 CORRIDOR_ROOM_M = 0.5
+# Who leads is left to the driver model but for emergencies within this time, s.
+LEAD_ANGLE, LEAD_HORIZON_S = math.radians(45.0), 1.5
 STANDING = 0.2
+# Who will never be nearer to any place the ego may be at is left out, m.
+NEAR_M = 12.0
+# How much the driver model is softened, and the gap that is kept while it is, m.
+COOLNESS, STANDSTILL_GAP_M = 0.97, 1.5
 MAX_STEERING_RATE = 0.6
 # The lateral error fades over this time, but no shorter distance than this one, m.
 CONVERGENCE_S, CONVERGENCE_M = 1.0, 5.0
@@ -104,23 +111,35 @@ class ExpertDriver:
         near = [a for a in snapshot.agents if np.linalg.norm(a.center[:2] - ego.position) < SIGHT_M]
         ahead = self._along + ego.speed * np.array([0.0, 0.5, 1.0])
         target = max(0.5, float(self._reference.speed(ahead).min()))
-        gap, lead_speed = self._lead(near)
         stop = self._rules.stop_ahead(front, ego.speed, snapshot.lights) - STOP_LINE_ROOM_M
         wanted = min(
-            float(DRIVER.accelerate(ego.speed, target, gap, lead_speed)),
+            self._follow(ego, near, target),
             float(DRIVER.accelerate(ego.speed, target, min(stop + DRIVER.min_gap, NO_LEAD_M), 0.0)),
         )
         wanted = max(wanted, HARDEST)
         return min(wanted, self._safe(snapshot, near, wanted, target))
 
-    def _lead(self, agents: list[Agent]) -> tuple[float, float]:
-        """Gap (m) to who is ahead on the path, and his speed along it."""
-        if not agents:
-            return NO_LEAD_M, 0.0
-        width = PACIFICA.width + CORRIDOR_ROOM_M
-        ahead = corridor(self._path, width, agent_corners(agents), np.array([a.velocity for a in agents]))
-        gap, speed = ahead.lead(np.array(self._along), PACIFICA.front_length)
-        return float(gap), max(0.0, float(speed))
+    def _follow(self, ego: EgoState, agents: list[Agent], target: float) -> float:
+        """Acceleration towards a speed behind who is ahead on the path, m/s^2.
+
+        The driver model alone brakes hard for anybody who cuts in close and drives off; where constant accelerations
+        say that there is no need, it is softened as in adaptive cruise control (Kesting, Treiber, Helbing 2010).
+        """
+        gap, speed, acceleration = NO_LEAD_M, 0.0, 0.0
+        if agents:
+            corners, width = agent_corners(agents), PACIFICA.width + CORRIDOR_ROOM_M
+            velocities = np.array([agent.velocity for agent in agents])
+            here = np.array(self._along)
+            found, along = corridor(self._path, width, corners, velocities).lead(here, PACIFICA.front_length)
+            gap, speed = float(found), max(0.0, float(along))
+            if gap < NO_LEAD_M:
+                change = np.array([self._known[a.id].acceleration for a in agents])
+                vectors = change[:, None] * np.array([[math.cos(a.yaw), math.sin(a.yaw)] for a in agents])
+                acceleration = float(corridor(self._path, width, corners, vectors).lead(here, 0.0)[1])
+        wanted = max(HARDEST, float(DRIVER.accelerate(ego.speed, target, gap, speed)))
+        if gap >= NO_LEAD_M:
+            return wanted
+        return _softened(wanted, ego.speed, max(gap - STANDSTILL_GAP_M, SMALLEST_GAP_M), speed, min(acceleration, 1.0))
 
     def _safe(self, snapshot: Snapshot, agents: list[Agent], wanted: float, target: float) -> float:
         """The highest tried acceleration, not above the wanted one, under which no forecast is met.
@@ -128,33 +147,56 @@ class ExpertDriver:
         Where every one meets something, the one that does so last.
         """
         ego = snapshot.ego
-        closed = self._rules.waiting_lanes(self._along + PACIFICA.front_length, snapshot.lights)
-        forecasts: list[Forecast] = []
-        for agent in agents:
-            if _never_moves(agent) or self._out_of_reach(ego, agent) or self._follows(ego, agent):
-                continue
-            forecasts += self._forecaster.forecast(
-                agent, self._known[agent.id].acceleration, closed, self._rules.lets_ego_pass
-            )
-        if not forecasts:
-            return wanted
         tried = np.append(wanted, TRIED[wanted > TRIED])
         bodies = self._rollouts(ego, tried, target)
+        forecasts = self._forecasts(snapshot, agents, bodies)
+        if not forecasts:
+            return wanted
         exact = np.stack([forecast.rectangles for forecast in forecasts])
-        roomy = np.stack([_with_room(forecast, bodies[0]) for forecast in forecasts])
+        roomy = exact.copy()
+        people = np.array([forecast.agent.category.startswith("human") for forecast in forecasts])
+        roomy[..., 2:4] += np.where(people[:, None, None], WALKER_ROOM, VEHICLE_ROOM)
         grown = bodies.copy()
         grown[..., 2:4] += EGO_ROOM
         met = rectangles_overlap(grown[:, None], roomy[None])
+        # Who crosses may be early or late.
+        crossing = np.abs(wrap(exact[:, 0, 4] - ego.yaw)) > SAME_DIRECTION
+        if crossing.any():
+            late = grown[:, None, :-CROSSING_STEPS], roomy[None, crossing, CROSSING_STEPS:]
+            early = grown[:, None, CROSSING_STEPS:], roomy[None, crossing, :-CROSSING_STEPS]
+            met[:, crossing, :-CROSSING_STEPS] |= rectangles_overlap(*late)
+            met[:, crossing, CROSSING_STEPS:] |= rectangles_overlap(*early)
+        touched = rectangles_overlap(bodies[:, None], exact[None])
         # Who is already that close is met only where boxes touch.
         close = met[:, :, 0].any(axis=0)
-        if close.any():
-            met[:, close] = rectangles_overlap(bodies[:, None], exact[None, close])
-        meets = met.any(axis=1)
-        free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
-        best = free.max()
-        if best == len(TIMES):
-            return float(tried[free.argmax()])
-        return float(tried[np.flatnonzero(free == best)[-1]])
+        met[:, close] = touched[:, close]
+        # For room and for doubts it brakes firmly, for what will surely be hit as hard as it can.
+        firm = tried >= min(NEED, wanted)
+        return min(_highest_free(tried[firm], met[firm]), _highest_free(tried, touched))
+
+    def _forecasts(self, snapshot: Snapshot, agents: list[Agent], bodies: Array) -> list[Forecast]:
+        """Forecasts of all who may come into the ego's way, whose boxes (A, T, 5) are given."""
+        ego = snapshot.ego
+        moving = [agent for agent in agents if not _never_moves(agent) and not _follows(ego, agent)]
+        if not moving:
+            return []
+        closed = self._rules.waiting_lanes(self._along + PACIFICA.front_length, snapshot.lights)
+        centers = np.array([agent.center[:2] for agent in moving])
+        along, aside = self._path.locate(centers)
+        angles = np.abs(wrap(np.array([agent.yaw for agent in moving]) - self._path.poses(along)[:, 2]))
+        leads = (along > self._along) & (np.abs(aside) < PACIFICA.width) & (angles < LEAD_ANGLE)
+        low, high = bodies[..., :2].min(axis=(0, 1)), bodies[..., :2].max(axis=(0, 1))
+        out = []
+        for agent, lead in zip(moving, leads.tolist(), strict=True):
+            known = self._known[agent.id]
+            reach = (max(known.speed, STARTING_SPEED) if known.speed > STANDING else 0.0) * HORIZON_S + NEAR_M
+            if ((agent.center[:2] < low - reach) | (agent.center[:2] > high + reach)).any():
+                continue
+            for forecast in self._forecaster.forecast(agent, known.acceleration, closed, self._rules.lets_ego_pass):
+                places = forecast.rectangles[:, :2]
+                if ((places > low - NEAR_M) & (places < high + NEAR_M)).all(axis=1).any():
+                    out.append(forecast.until(LEAD_HORIZON_S) if lead else forecast)
+        return out
 
     def _rollouts(self, ego: EgoState, accelerations: Array, target: float) -> Array:
         """Boxes (A, T, 5) of the ego on its path at `TIMES`."""
@@ -170,20 +212,6 @@ class ExpertDriver:
         boxes[..., :2] = PACIFICA.centers(poses)
         boxes[..., 2], boxes[..., 3], boxes[..., 4] = PACIFICA.length, PACIFICA.width, poses[..., 2]
         return boxes
-
-    def _out_of_reach(self, ego: EgoState, agent: Agent) -> bool:
-        """Whether they cannot meet within the horizon."""
-        distance = float(np.linalg.norm(agent.center[:2] - ego.position))
-        speed = max(float(np.linalg.norm(agent.velocity)), 3.0)
-        return distance > (max(ego.speed, 3.0) + speed) * HORIZON_S + 15.0
-
-    def _follows(self, ego: EgoState, agent: Agent) -> bool:
-        """Whether it drives behind the ego in the ego's own lane: it has to keep the distance."""
-        dx, dy = agent.center[:2] - ego.position
-        c, s = math.cos(ego.yaw), math.sin(ego.yaw)
-        ahead, left = c * dx + s * dy, c * dy - s * dx
-        overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
-        return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
 
     def _advance(self, ego: EgoState, acceleration: float) -> EgoState:
         """The kinematic bicycle, steered to the path by its curvature and by its lateral and heading error."""
@@ -224,19 +252,31 @@ def _never_moves(agent: Agent) -> bool:
     return agent.attribute == "vehicle.parked" or agent.category.startswith("movable_object")
 
 
-def _with_room(forecast: Forecast, body: Array) -> Array:
-    """Rectangles (T, 5) of a forecast, grown: people by their room, crossing vehicles by the time they may err by.
+def _highest_free(tried: Array, met: Mask) -> float:
+    """The highest acceleration (A,) that meets nobody (A, N, T); else the lowest of those that do so last."""
+    meets = met.any(axis=1)
+    free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
+    best = free.max()
+    return float(tried[free.argmax()] if best == len(TIMES) else tried[np.flatnonzero(free == best)[-1]])
 
-    Args:
-        forecast: of one agent.
-        body: boxes (T, 5) of the ego at the same times; who goes its way keeps his size.
-    """
-    out = forecast.rectangles.copy()
-    if forecast.agent.category.startswith("human"):
-        out[:, 2:4] += WALKER_ROOM
-        return out
-    out[:, 2:4] += VEHICLE_ROOM
-    crossing = np.abs(wrap(out[:, 4] - body[:, 4])) > SAME_DIRECTION
-    speed = float(np.linalg.norm(forecast.agent.velocity))
-    out[:, 2] += np.where(crossing, 2 * CROSSING_TIME_S * speed, 0.0)
-    return out
+
+def _follows(ego: EgoState, agent: Agent) -> bool:
+    """Whether it drives behind the ego in the ego's own lane: it has to keep the distance."""
+    dx, dy = agent.center[:2] - ego.position
+    c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+    ahead, left = c * dx + s * dy, c * dy - s * dx
+    overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
+    return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
+
+
+def _softened(wanted: float, speed: float, gap: float, lead_speed: float, lead_acceleration: float) -> float:
+    """The driver model's acceleration, where it brakes harder than constant accelerations ask for."""
+    closing = speed - lead_speed
+    if lead_speed * closing <= -2 * gap * lead_acceleration:
+        needed = speed**2 * lead_acceleration / max(lead_speed**2 - 2 * gap * lead_acceleration, 1e-3)
+    else:
+        needed = lead_acceleration - max(closing, 0.0) ** 2 / (2 * gap)
+    if wanted >= needed:
+        return wanted
+    b = DRIVER.deceleration
+    return (1 - COOLNESS) * wanted + COOLNESS * (needed + b * math.tanh((wanted - needed) / b))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -22,11 +22,17 @@ TIMES = np.arange(0.0, HORIZON_S + 1e-9, STEP_S)
 # A vehicle is on lanes whose middle is so near (m) and whose direction differs so little (rad).
 LANE_DISTANCE_M, LANE_ANGLE = 2.4, math.radians(50.0)
 MOST_WAYS = 4
+# So many forecasts share one look-up of the lanes.
+WAYS_KEPT = 4
 # A vehicle that moves aside so fast leaves its lane, m/s; that is believed for so long, s.
 DRIFT_SPEED, DRIFT_S = 0.35, 2.5
 # Who stands may set out so briskly, m/s^2, up to m/s.
 STARTING, STARTING_SPEED = 1.0, 6.0
 SLOW = 0.4
+# People who reach a crossing within this time, s, may mean to cross; at lights only those who head for it: the cosine
+# of the angle by which they would have to turn is at least this.
+WALK_AHEAD_S = 1.6
+AT_LIGHTS, WITHOUT_LIGHTS = 0.7, 0.0
 # Who has to stop is believed to, where this braking suffices, m/s^2.
 EXPECTED_BRAKING = 3.0
 
@@ -38,6 +44,10 @@ class Forecast:
     agent: Agent
     rectangles: Array
 
+    def until(self, time_s: float) -> Forecast:
+        """The same without what is later."""
+        return Forecast(self.agent, np.where((time_s + 1e-9 >= TIMES)[:, None], self.rectangles, np.nan))
+
 
 class LaneForecaster:
     """Forecasts on the lanes of one place."""
@@ -48,6 +58,10 @@ class LaneForecaster:
         self._lanes = place.lanes
         self._tree = shapely.STRtree([shapely.LineString(lane.centerline) for lane in place.lanes])
         self._paths: dict[tuple[str, ...], Path] = {}
+        self._last_ways: dict[int, tuple[int, list[tuple[str, ...]]]] = {}
+        self._drivable = shapely.union_all(list(place.drivable))
+        shapely.prepare(self._drivable)
+        self._least_turn = AT_LIGHTS if place.lights else WITHOUT_LIGHTS
 
     def forecast(
         self, agent: Agent, acceleration: float, closed: Container[str], lets_pass: Callable[[str], bool]
@@ -62,7 +76,7 @@ class LaneForecaster:
         """
         speed = float(np.linalg.norm(agent.velocity))
         if not agent.category.startswith("vehicle"):
-            return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
+            return self._walker(agent, speed)
         if speed < SLOW and acceleration < STARTING / 4:
             return [_standing(agent)]
         out = []
@@ -82,6 +96,21 @@ class LaneForecaster:
             if abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
                 out.append(_straight_on(agent, DRIFT_S))
         return out or [_straight_on(agent, HORIZON_S)]
+
+    def _walker(self, agent: Agent, speed: float) -> list[Forecast]:
+        """Somebody on foot goes straight on; from the sidewalk only over a crossing."""
+        place = shapely.Point(agent.center[:2])
+        if self._drivable.contains(place):
+            return [_straight_on(agent, HORIZON_S)] if speed > SLOW / 2 else [_standing(agent)]
+        out = []
+        if speed > SLOW / 2:
+            for crossing in self._place.crossings:
+                if crossing.distance(place) < speed * WALK_AHEAD_S:
+                    over = np.array([crossing.centroid.x, crossing.centroid.y]) - agent.center[:2]
+                    velocity = speed * over / np.linalg.norm(over)
+                    if float(velocity @ agent.velocity) > self._least_turn * speed**2:
+                        out.append(_straight_on(replace(agent, velocity=velocity), HORIZON_S))
+        return out
 
     def _travel(
         self, tokens: tuple[str, ...], front: float, speed: float, acceleration: float, closed: Container[str],
@@ -105,7 +134,7 @@ class LaneForecaster:
                 return np.asarray(np.minimum(free, max(0.0, end - front)))
         return np.asarray(free)
 
-    def lanes_of(self, agent: Agent) -> list[WorldLane]:
+    def _lanes_of(self, agent: Agent) -> list[WorldLane]:
         """Lanes that a vehicle may be on, the likeliest first."""
         point = shapely.Point(agent.center[:2])
         found = []
@@ -119,8 +148,15 @@ class LaneForecaster:
         return [lane for *_, lane in sorted(found, key=lambda entry: entry[:2])]
 
     def _ways(self, agent: Agent, length: float) -> list[tuple[str, ...]]:
-        """Chains of lanes that the agent may follow."""
-        candidates = self.lanes_of(agent)
+        """Chains of lanes that the agent may follow; looked up anew every few times."""
+        age, ways = self._last_ways.get(agent.id, (WAYS_KEPT, []))
+        if age >= WAYS_KEPT or not ways:
+            age, ways = 0, self._find_ways(agent, length)
+        self._last_ways[agent.id] = age + 1, ways
+        return ways
+
+    def _find_ways(self, agent: Agent, length: float) -> list[tuple[str, ...]]:
+        candidates = self._lanes_of(agent)
         if not candidates:
             return []
         # Connectors fan out from one place: all that fit as well count. Otherwise the likeliest lane alone.

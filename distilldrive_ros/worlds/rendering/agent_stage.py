@@ -81,7 +81,8 @@ class AgentStage:
             matrix = panda_matrix(pose)
             actor.looks.set_mat(matrix)
             actor.numbers.set_mat(matrix)
-            actor.numbers.set_color_scale((slot >> 8) / 255, (slot & 255) / 255, 1, 1)
+            # A quarter more: OpenGL rounds to the nearest number, the software display cuts off.
+            actor.numbers.set_color_scale(((slot >> 8) + 0.25) / 255, ((slot & 255) + 0.25) / 255, 1, 1)
         present = {agent.id for agent, _, _ in self._present}
         for absent in [i for i in self._actors if i not in present]:
             actor = self._actors.pop(absent)

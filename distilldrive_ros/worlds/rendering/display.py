@@ -47,7 +47,6 @@ def open_pipe(wanted: Display | None = None) -> tuple[Any, Display]:
     """
     core.load_prc_file_data("", "notify-level-display error\nnotify-level-egldisplay error\naudio-library-name null\n")
     core.load_prc_file_data("", "notify-level-x11display fatal\nnotify-level-tinydisplay error\n")
-    core.load_prc_file_data("", "gl-coordinate-system default\ntextures-power-2 none\ncopy-texture-inverted 0\n")
     for display in [wanted] if wanted else list(Display):
         pipe = core.GraphicsPipeSelection.get_global_ptr().make_module_pipe(display.value)
         if pipe is not None and _draws(pipe, display):

@@ -131,7 +131,8 @@ def _distances(planes: Array, origin: Array, rays: Array, pixel_rays: Array) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         exact = height / (planes[:, :3] * rays).sum(1)
         near = height / (planes[:, :3] * pixel_rays).sum(1)
-    good = np.isfinite(exact) & (np.abs(exact - near) <= AGREEMENT * np.abs(near) + AGREEMENT_M)
+    level = planes[:, 2] > 0.999  # the ground has no edge that a beam could miss
+    good = np.isfinite(exact) & (level | (np.abs(exact - near) <= AGREEMENT * np.abs(near) + AGREEMENT_M))
     distance = np.where(good, exact, near)
     cosine = np.abs((planes[:, :3] * rays).sum(1))
     return np.where(np.isfinite(distance), distance, -1.0), cosine

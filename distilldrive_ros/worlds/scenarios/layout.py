@@ -43,6 +43,11 @@ def _reach(scenario: Scenario) -> float:
     return scenario.speed_limit * min(scenario.duration_s, 60.0) + 120.0
 
 
+def _approach(scenario: Scenario, rng: np.random.Generator) -> float:
+    """How far before a junction the ego starts: far enough to stop for it gently, m."""
+    return 26.0 + scenario.speed_limit**2 / 3.0 + float(rng.uniform(0.0, 25.0))
+
+
 def _place(heading: float, ahead: float, left: float = 0.0) -> Point:
     """A point seen from the middle of the place."""
     c, s = math.cos(heading), math.sin(heading)
@@ -76,7 +81,7 @@ def _crossed_street(scenario: Scenario, rng: np.random.Generator) -> Layout:
     half = _reach(scenario) / 2
     nodes = (Node("a", _place(heading, -half)), Node("b", CENTER, radius=1.0), Node("c", _place(heading, half)))
     edges = (*_both_ways("a", "b", scenario, scenario.lanes), *_both_ways("b", "c", scenario, scenario.lanes))
-    start = max(START_M, half - float(rng.uniform(60.0, 110.0)))
+    start = max(START_M, half - _approach(scenario, rng) - 10.0)
     return Layout(RoadNetwork(nodes, edges, crossings=(Crossing("b", ("ab", "ba")),)), ("ab", "bc"), start)
 
 
@@ -131,7 +136,7 @@ def _cross_roads(scenario: Scenario, rng: np.random.Generator) -> Layout:
     crossings = tuple(Crossing("c", (f"{name}c", f"c{name}")) for name in crossed)
     target = {Command.LEFT: "w", Command.RIGHT: "e", Command.STRAIGHT: "n"}[scenario.turn]
     length = max(170.0, 0.7 * reach)
-    start = length - 20.0 - float(rng.uniform(35.0, 70.0))
+    start = length - _approach(scenario, rng)
     return Layout(RoadNetwork(tuple(nodes), tuple(edges), crossings=crossings), ("sc", f"c{target}"), start)
 
 
@@ -149,7 +154,7 @@ def _t_junction(scenario: Scenario, rng: np.random.Generator) -> Layout:
     edges: list[Edge] = []
     for name in angles:
         edges += _both_ways(name, "c", scenario, 1 if name == "t" else scenario.lanes, priority=1 if name == "t" else 3)
-    start = length - 15.0 - float(rng.uniform(35.0, 70.0))
+    start = length - _approach(scenario, rng)
     way = ("pc", "cq") if not from_side else ("tc", "cp" if scenario.turn == Command.LEFT else "cq")
     crossings = (Crossing("c", ("tc", "ct")),)
     return Layout(RoadNetwork(tuple(nodes), tuple(edges), crossings=crossings), way, start)
@@ -176,7 +181,7 @@ def _roundabout(scenario: Scenario, rng: np.random.Generator) -> Layout:
     exits = {Command.RIGHT: 1, Command.STRAIGHT: 2, Command.LEFT: 3}[scenario.turn]
     way = ("o0r0", *(f"r{k}r{k + 1}" for k in range(exits)), f"r{exits}o{exits}")
     rings = ((tuple(f"r{k}" for k in range(4)), tuple(edge.name for edge in ring)),)
-    start = length - radius - 15.0 - float(rng.uniform(30.0, 60.0))
+    start = length - radius - _approach(scenario, rng)
     return Layout(RoadNetwork(tuple(nodes), (*edges, *ring), roundabouts=rings), way, start)
 
 

@@ -18,7 +18,6 @@ T = TypeVar("T")
 START_LIMIT_S = 120.0
 POLL_S = 0.02
 PORT_TRIES = 5
-EXIT_LIMIT_S = 5.0
 
 
 class Engine:
@@ -62,12 +61,9 @@ class Engine:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            process.wait(EXIT_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # Not asked to end: while it waits for its client it does not hear that, and it has nothing to save.
+        process.kill()
+        process.wait()
 
     def _connect(self, command: list[str]) -> Any:
         import traci

@@ -18,7 +18,7 @@ from distilldrive_ros.worlds.scenarios.network import Network
 from distilldrive_ros.worlds.scenarios.place import place_of_network
 from distilldrive_ros.worlds.scenarios.roads import build_network
 from distilldrive_ros.worlds.scenarios.route import find_route
-from distilldrive_ros.worlds.scenarios.scenario import Scenario
+from distilldrive_ros.worlds.scenarios.scenario import TURNING, Scenario
 from distilldrive_ros.worlds.scenarios.scenery import plant_scenery
 from distilldrive_ros.worlds.session import Route
 from distilldrive_ros.worlds.traffic.bodies import Body
@@ -39,6 +39,11 @@ EGO = "ego"
 FREE_POSITION = 2
 # Around the ego's start the street is cleared, m behind and ahead of it; ahead also by a time gap, s.
 CLEAR_BEHIND_M, CLEAR_AHEAD_M, CLEAR_AHEAD_S = 16.0, 14.0, 1.5
+# Beyond that the ego starts as slow as gentle braking behind others asks for, m and m/s^2.
+ROOM_LOOKED_AT_M, GENTLE_BRAKING = 120.0, 1.0
+# At junctions the ego is often the first to come, and the light has often just turned green: in 20 s it shall get over.
+FIRST_SHARE, CLEAR_TO_JUNCTION_M = 0.6, 110.0
+GREEN_SHARE, LONGEST_CYCLE_S = 0.7, 120
 
 
 class GeneratedSession:
@@ -141,16 +146,30 @@ class GeneratedSession:
         """Let the traffic spread, clear the ego's place and put it there, at the speed of the street."""
         engine = self._running()
         engine.call(lambda sumo: sumo.simulationStep(WARM_UP_S))
+        if self._lights.names and self._rng.random() < GREEN_SHARE:
+            engine.call(self._wait_for_green)
         line = self.route.centerline
         yaw = math.atan2(line[1, 1] - line[0, 1], line[1, 0] - line[0, 0])
         speed = self.scenario.speed_limit * float(self._rng.uniform(0.6, 0.9))
+        clear = self.scenario.kind in TURNING and self._rng.random() < FIRST_SHARE
         ego = EgoState(line[0].copy(), yaw, speed)
-        engine.call(lambda sumo: _clear(sumo, ego))
+        ego = engine.call(lambda sumo: _clear(sumo, ego, CLEAR_TO_JUNCTION_M if clear else 0.0))
         engine.call(lambda sumo: _enter(sumo, ego, edges))
         self._events = plan_events(self.scenario, engine, ego, edges, self._rng)
         engine.call(lambda sumo: sumo.simulationStep())
         engine.call(lambda sumo: _subscribe(sumo, self._lights.names))
         self._snapshot = self._observe(ego)
+
+    def _wait_for_green(self, sumo: Any) -> None:
+        """Let the traffic go on until the light on the ego's way turns green."""
+        program, signal = self._lights.signal_of(self.route.lanes)
+        before = "G"
+        for _ in range(LONGEST_CYCLE_S):
+            now = sumo.trafficlight.getRedYellowGreenState(program)[signal]
+            if now in "Gg" and before not in "Gg":
+                return
+            before = now
+            sumo.simulationStep(sumo.simulation.getTime() + 1.0)
 
     def _observe(self, ego: EgoState) -> Snapshot:
         """What SUMO says of the surroundings."""
@@ -217,16 +236,27 @@ def _move_ego(sumo: Any, ego: EgoState) -> None:
     sumo.vehicle.moveToXY(EGO, "", -1, x, y, angle=90.0 - math.degrees(ego.yaw), keepRoute=FREE_POSITION)
 
 
-def _clear(sumo: Any, ego: EgoState) -> None:
-    """Take away vehicles that are where the ego appears, or too close before it."""
+def _clear(sumo: Any, ego: EgoState, least: float) -> EgoState:
+    """Take away vehicles that are where the ego appears, or too close before it, and all for `least` metres ahead.
+
+    Returns:
+        The ego, no faster than it can gently brake behind who is left.
+    """
+    speed = ego.speed
     c, s = math.cos(ego.yaw), math.sin(ego.yaw)
     for name in sumo.vehicle.getIDList():
         x, y = sumo.vehicle.getPosition(name)
         dx, dy = x - ego.position[0], y - ego.position[1]
         ahead, left = c * dx + s * dy, c * dy - s * dx
         length = sumo.vehicle.getLength(name)
-        if abs(left) < 2.6 and -CLEAR_BEHIND_M < ahead < CLEAR_AHEAD_M + length + CLEAR_AHEAD_S * ego.speed:
+        if abs(left) > 2.6 or ahead < -CLEAR_BEHIND_M:
+            continue
+        if ahead < max(CLEAR_AHEAD_M + length + CLEAR_AHEAD_S * ego.speed, least):
             sumo.vehicle.remove(name)
+        elif ahead < ROOM_LOOKED_AT_M:
+            room = ahead - length - PACIFICA.front_length - 8.0
+            speed = min(speed, math.sqrt(sumo.vehicle.getSpeed(name) ** 2 + 2 * GENTLE_BRAKING * max(room, 0.0)))
+    return replace(ego, speed=speed)
 
 
 def _enter(sumo: Any, ego: EgoState, edges: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from distilldrive_ros.evaluation.closed_loop.log_world import LogWorld
-from distilldrive_ros.evaluation.navsim.closed_loop import SUB_SCORES
 from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision
 from distilldrive_ros.planning.pdm.drives import locate
 from distilldrive_ros.planning.pdm.pdms import PdmsScores, score_pdms
@@ -20,6 +19,16 @@ from distilldrive_ros.worlds.driving.drive_log import DriveEvent, DriveLog, EndR
 
 # From one scored window to the next, steps of 0.1 s.
 WINDOW_STEPS = 10
+# PDMS and what it is made of, by the names of `planning.pdm.pdms.PdmsScores`.
+SUB_SCORES = (
+    "no_at_fault_collision",
+    "drivable_area",
+    "driving_direction",
+    "ego_progress",
+    "time_to_collision",
+    "comfort",
+    "score",
+)
 
 
 @dataclass(frozen=True)

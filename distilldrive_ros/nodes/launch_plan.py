@@ -203,6 +203,8 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
         name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
     }
     parameters["wait_for_subscribers"] = (*awaited_topics(rig, _privileged(values)), "/odometry:2", "/sample_info")
+    # Loading a model and drawing a place take their time on a small machine.
+    parameters["wait_timeout"] = 300.0
     if values["output"]:
         parameters["output"] = str(Path(values["output"]).expanduser().resolve())
     further: dict[str, dict[str, Any]] = {"sensor_sync": {"wait_for_command": True}}
@@ -210,7 +212,7 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
         further = _lock_step(values["composition"] == "process")
     simulator = Program(
         "simulator", "simulator", config_file("simulation.param.yaml"), parameters, respawn=False,
-        log_level=values["log_level"], waits_for="perception_planning",
+        log_level=values["log_level"], waits_for=None if lock_step else "perception_planning",
     )  # fmt: skip
     return GraphPlan((*_graph(values, True, further), simulator), _rviz(values, "replay.rviz"), True, "simulator")
 

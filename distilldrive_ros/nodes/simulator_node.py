@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nav_msgs.msg import Path as PathMessage
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
@@ -48,6 +50,7 @@ from distilldrive_ros.worlds.session import WorldSession
 # Simulated time of the first drive's beginning, and between the end of one and the beginning of the next.
 FIRST_START_NS = 10_000_000_000
 PAUSE_NS = 2_000_000_000
+STILL_PERIOD_S = 1.0
 PLANS_TOPIC, PATH_TOPIC = "planner/paths", "planner/path"
 _CLOCK_TICK_NS = 10_000_000
 
@@ -110,7 +113,8 @@ class SimulatorNode(Node):
         self._inbox = PlanInbox(self._stop)
         self._pacer = ReplayPacer(settings.rate, self._stop)
         self._now_ns = FIRST_START_NS
-        self._clock_ns = 0
+        self._clock_ns = FIRST_START_NS
+        self._clock_lock = threading.Lock()
         self._drive = "no drive has begun"
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
         self._guard = CallbackGuard(self, self._diagnostics)
@@ -122,6 +126,10 @@ class SimulatorNode(Node):
         self.create_subscription(PathMessage, PATH_TOPIC, self._guard.wrap("plan", self._on_path), qos.reliable(5))
         self.create_subscription(
             msg.PathCandidates, PLANS_TOPIC, self._guard.wrap("plan", self._on_plans), qos.reliable(5)
+        )
+        # While time stands still (worlds are built, plans are waited for) the graph must not take the clock for dead.
+        self._still = self.create_timer(
+            STILL_PERIOD_S, self._repeat_clock, clock=RosClock(clock_type=ClockType.STEADY_TIME)
         )
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
 
@@ -136,7 +144,9 @@ class SimulatorNode(Node):
         self._inbox.release()
         if self._thread.is_alive():
             self._thread.join(timeout=30.0)
-        self._diagnostics.stop()
+        if self.context.ok():  # else the timers are gone already
+            self._diagnostics.stop()
+            self._still.cancel()
 
     def end_program(self) -> None:
         """End the program that holds this node alone, as its parameters and the result say."""
@@ -273,9 +283,14 @@ class SimulatorNode(Node):
 
     def _publish_clock(self, stamp: int) -> None:
         """Simulated time; it never goes back."""
-        if stamp > self._clock_ns:
-            self._clock_ns = stamp
-            self._clock_publisher.publish(Clock(clock=time_message(stamp)))
+        with self._clock_lock:
+            if stamp > self._clock_ns:
+                self._clock_ns = stamp
+                self._clock_publisher.publish(Clock(clock=time_message(stamp)))
+
+    def _repeat_clock(self) -> None:
+        with self._clock_lock:
+            self._clock_publisher.publish(Clock(clock=time_message(self._clock_ns)))
 
     def _conclude(self, loop: ClosedLoop, number: int) -> None:
         result = drive_result(loop.log)

@@ -118,14 +118,14 @@ class ExpertDriver:
         stop = self._rules.stop_ahead(front, ego.speed, snapshot.lights) - STOP_LINE_ROOM_M
         wanted = min(
             self._follow(ego, near, target),
-            float(DRIVER.accelerate(ego.speed, target, min(stop + DRIVER.min_gap, NO_LEAD_M), 0.0)),
+            _stopping(ego.speed, target, stop),
         )
         wanted = max(wanted, HARDEST)
         safe = self._safe(snapshot, near, wanted, target)
         line = self._rules.yield_ahead(front) - STOP_LINE_ROOM_M
         if safe < wanted and ego.speed**2 / (2 * FIRM) < line < WAITING_ROOM_M:
             # Who has to wait does so at the line, not beyond it.
-            safe = min(safe, float(DRIVER.accelerate(ego.speed, target, max(line, 0.0) + DRIVER.min_gap, 0.0)))
+            safe = min(safe, _stopping(ego.speed, target, line))
         return min(wanted, safe)
 
     def _follow(self, ego: EgoState, agents: list[Agent], target: float) -> float:
@@ -277,6 +277,12 @@ def _follows(ego: EgoState, agent: Agent) -> bool:
     ahead, left = c * dx + s * dy, c * dy - s * dx
     overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
     return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
+
+
+def _stopping(speed: float, target: float, room: float) -> float:
+    """Acceleration towards a target speed that comes to rest after `room` metres; inf: no need to."""
+    wanted = float(DRIVER.accelerate(speed, target, min(max(room, 0.0) + DRIVER.min_gap, NO_LEAD_M), 0.0))
+    return wanted if room == math.inf else _softened(wanted, speed, max(room, SMALLEST_GAP_M), 0.0, 0.0)
 
 
 def _softened(wanted: float, speed: float, gap: float, lead_speed: float, lead_acceleration: float) -> float:

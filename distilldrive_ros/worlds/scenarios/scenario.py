@@ -59,7 +59,12 @@ SPEEDS = {
 }
 ALL_SPEEDS = (8.0, 14.0)
 # Where the ego has to find a gap, drawn scenes are no denser: in dense traffic it would wait for all of their time.
-DENSEST = {ScenarioKind.FOUR_WAY_PRIORITY: 0.45, ScenarioKind.T_JUNCTION: 0.5, ScenarioKind.ROUNDABOUT: 0.5}
+DENSEST = {
+    ScenarioKind.FOUR_WAY_LIGHTS: 0.6,
+    ScenarioKind.FOUR_WAY_PRIORITY: 0.45,
+    ScenarioKind.T_JUNCTION: 0.5,
+    ScenarioKind.ROUNDABOUT: 0.5,
+}
 DURATION_S = 20.0
 DURATIONS_S = (1.0, 600.0)
 

@@ -67,7 +67,7 @@ def snapshot(*agents: Agent) -> Snapshot:
     return Snapshot(0, EgoState(ORIGIN.copy(), 0.0, 0.0), agents)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rig() -> Rig:
     """A camera ahead with an off-centre principal point, one to the back, and the LiDAR."""
     off = np.array([[260.0, 0.0, 117.3], [0.0, 251.0, 141.8], [0.0, 0.0, 1.0]])
@@ -81,7 +81,7 @@ def rig() -> Rig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def renderer(rig: Rig) -> Iterator[SceneRenderer]:
     with SceneRenderer(street(), Appearance(), rig) as made:
         yield made

@@ -254,9 +254,9 @@ def _never_moves(agent: Agent) -> bool:
 
 def _highest_free(tried: Array, met: Mask) -> float:
     """The highest acceleration (A,) that meets nobody (A, N, T); else the lowest of those that do so last."""
-    meets = met.any(axis=1)
+    meets: Mask = np.any(met, axis=1)
     free = np.where(meets.any(axis=1), meets.argmax(axis=1), len(TIMES))
-    best = free.max()
+    best = int(free.max())
     return float(tried[free.argmax()] if best == len(TIMES) else tried[np.flatnonzero(free == best)[-1]])
 
 

@@ -93,7 +93,8 @@ class LaneForecaster:
             turn = float(wrap(np.array(agent.yaw - poses[0, 2]))) * np.exp(-along / 4.0 + here / 4.0)
             out.append(_rectangles(agent, places, poses[:, 2] + turn))
             drift = float(agent.velocity @ normal[0])
-            if abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
+            turns = self._place.lane_by_token[tokens[0]].is_connector
+            if not turns and abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
                 out.append(_straight_on(agent, DRIFT_S))
         return out or [_straight_on(agent, HORIZON_S)]
 
@@ -163,7 +164,7 @@ class LaneForecaster:
         best = candidates[0]
         starts = [lane for lane in candidates if lane.is_connector][:3] if best.is_connector else [best]
         ways: list[tuple[str, ...]] = []
-        fresh = [((lane.token,), self._length(lane.token)) for lane in starts]
+        fresh: list[tuple[tuple[str, ...], float]] = [((lane.token,), self._length(lane.token)) for lane in starts]
         while fresh and len(ways) < MOST_WAYS:
             tokens, reach = fresh.pop(0)
             onward = self._place.lane_by_token[tokens[-1]].successors

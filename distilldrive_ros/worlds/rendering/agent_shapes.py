@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distilldrive_ros.datasets.demo_scene.car_shape import TAIL_LIGHT, car
+from distilldrive_ros.datasets.demo_scene.car_shape import car
 from distilldrive_ros.datasets.demo_scene.road_users import cyclist, pedestrian, traffic_cone, truck
 from distilldrive_ros.datasets.demo_scene.shapes import Color, Solid
 from distilldrive_ros.worlds.rendering.large_vehicles import bus, excavator, trailer
@@ -36,21 +36,22 @@ MACHINE_YELLOW: Color = (226, 168, 30)
 STRIDE_OF_HEIGHT, STRIDE_POSITIONS = 0.82, 8
 # The foot's length is part of a pedestrian's depth at any position of the stride, m.
 FOOT_M = 0.2
-BRAKE_LIGHT: Color = (255, 64, 48)
-# Colours that `Agent.braking` exchanges.
-BRAKING: dict[Color, Color] = {TAIL_LIGHT: BRAKE_LIGHT}
 SIZE_STEP_M = 0.01
 
 
 @dataclass(frozen=True)
 class ShapeKey:
-    """What a shape depends on; agents with equal keys share one. `size` in steps of `SIZE_STEP_M`."""
+    """What a shape depends on; agents with equal keys share one.
+
+    `size` in steps of `SIZE_STEP_M`; `stride`: position of a walker's legs, -1 for standing; `driven`: not parked.
+    """
 
     category: str
     rider: bool
     size: tuple[int, int, int]
     seed: int
     stride: int
+    driven: bool
     braking: bool
 
 
@@ -62,8 +63,10 @@ def shape_key(agent: Agent) -> ShapeKey:
         cycle = agent.walked / max(0.3, STRIDE_OF_HEIGHT * float(agent.size[2]))
         stride = int(cycle % 1.0 * STRIDE_POSITIONS)
     rider = agent.attribute != "cycle.without_rider"
+    driven = agent.category.startswith("vehicle.") and rider and agent.attribute != "vehicle.parked"
     length, width, height = size.tolist()
-    return ShapeKey(agent.category, rider, (length, width, height), agent.seed, stride, agent.braking)
+    braking = agent.braking and driven
+    return ShapeKey(agent.category, rider, (length, width, height), agent.seed, stride, driven, braking)
 
 
 def shape(key: ShapeKey) -> Solid:

@@ -11,14 +11,17 @@ import shapely
 from numpy.typing import NDArray
 
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.rendering.agent_shadows import AgentShadows
 from distilldrive_ros.worlds.rendering.agent_stage import AgentStage
-from distilldrive_ros.worlds.rendering.display import Display, ViewTarget, draw
+from distilldrive_ros.worlds.rendering.display import Display, ViewTarget, draw, panda_matrix
 from distilldrive_ros.worlds.rendering.face_registry import FIRST_STATIC, color_numbers
+from distilldrive_ros.worlds.rendering.lamps import Lamps
 from distilldrive_ros.worlds.rendering.lidar_scan import FacePlanes, LidarScanner, LidarSweep
 from distilldrive_ros.worlds.rendering.lighting import lighting
 from distilldrive_ros.worlds.rendering.panda import core
 from distilldrive_ros.worlds.rendering.sky import sky_dome
-from distilldrive_ros.worlds.rendering.static_scene import StaticScene
+from distilldrive_ros.worlds.rendering.static_scene import StaticScene, lay_flat
+from distilldrive_ros.worlds.rendering.traffic_lights import LampStage
 from distilldrive_ros.worlds.rig import Rig, RigCamera
 from distilldrive_ros.worlds.world import Appearance, Place, Snapshot
 
@@ -27,6 +30,8 @@ Image = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 
 EDGE_SAMPLES = 4
+# From the rear axle to the front of the vehicle that carries the sensors.
+EGO_FRONT_M = 3.9
 
 
 class SceneRenderer:
@@ -67,7 +72,16 @@ class SceneRenderer:
         looks.set_fog(fog)
         agents = looks.attach_new_node("agents")
         _light_up(agents, light.sun_direction, light.sun, light.ambient)
-        self._stage = AgentStage(agents, numbers.attach_new_node("agents"), self._shift)
+        ground = looks.attach_new_node("shadows")
+        lay_flat(ground, self._static.shadow_order)
+        lamps = Lamps(light.night)
+        numbered = numbers.attach_new_node("agents")
+        self._stage = AgentStage(agents, ground, numbered, self._shift, AgentShadows(light), lamps)
+        self._ego_light = ground.attach_new_node("ego")
+        if light.night:
+            lamps.headlight_pool(EGO_FRONT_M).reparent_to(self._ego_light)
+            self._static.light_streets(place.scenery, lamps)
+        self._traffic_lights = LampStage(place, looks.attach_new_node("lamps"), self._shift)
         self._looks, self._numbers = looks, numbers
         self._cameras = {c.channel: c for c in rig.cameras}
         self._views = {c.channel: ViewTarget(looks, c.width, c.height, edge_samples, display) for c in rig.cameras}
@@ -150,6 +164,10 @@ class SceneRenderer:
 
     def _put(self, snapshot: Snapshot) -> None:
         self._stage.show(snapshot)
+        self._traffic_lights.show(snapshot.lights)
+        pose = snapshot.ego.world_from_base.copy()
+        pose[:3, 3] -= self._shift
+        self._ego_light.set_mat(panda_matrix(pose))
         self._sky.set_pos(*(snapshot.ego.position - self._shift[:2]).tolist(), 1.5)
 
     def _aim(self, view: ViewTarget, camera: RigCamera, snapshot: Snapshot) -> None:

@@ -54,6 +54,11 @@ def blotches(rng: np.random.Generator) -> Array:
     return 0.9 + 0.05 * soft_noise(rng, SIZE, 1.7)
 
 
+def foliage(rng: np.random.Generator) -> Array:
+    """Leaves: light tips before dark gaps."""
+    return np.clip(0.78 + 0.2 * soft_noise(rng, SIZE, 0.35) + 0.12 * soft_noise(rng, SIZE, 1.2), 0.3, 1.0)
+
+
 def soft_disc(power: float = 1.5) -> Array:
     """Alpha (64, 64): full in the middle, none at the rim."""
     axis = (np.arange(64) + 0.5) / 32 - 1

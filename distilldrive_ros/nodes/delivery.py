@@ -1,4 +1,4 @@
-"""What a node that plays something does for its listeners: it waits for them to come, and for them to have what was sent."""
+"""What a node that plays something does for its listeners: it waits until they are there, and until they have it."""
 
 from __future__ import annotations
 

@@ -169,8 +169,7 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     if not bag.exists():
         raise ConfigurationError(f"there is no bag {bag}; make one with `distilldrive convert`")
     table = table_of("replay")
-    parameters_of_sync, rig = _sync_parameters(values)
-    sensors = chosen_sensors(replace(parameters_of_sync, **_needs(values)), rig)
+    sensors = _awaited_sensors(values)
     parameters = {
         "bag": str(bag.resolve()),
         "rate": table["rate"].from_text(values["rate"]),
@@ -203,11 +202,11 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
     """
     values = resolve(SIMULATION_ARGUMENTS, given)
     table, lock_step = table_of("simulator"), values["lock_step"] == "true"
-    rig = load_rig(_rig_name(values))
     parameters: dict[str, Any] = {
         name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
     }
-    parameters["wait_for_subscribers"] = (*awaited_topics(rig, _privileged(values)), "/odometry:2", "/sample_info")
+    awaited = awaited_topics(_awaited_sensors(values), _privileged(values))
+    parameters["wait_for_subscribers"] = (*awaited, "/odometry:2", "/sample_info")
     # Loading a model and drawing a place take their time on a small machine.
     parameters["wait_timeout"] = 300.0
     if values["output"]:
@@ -291,6 +290,12 @@ def _graph(
     return [
         Program(node, node, file, {**common, **overrides[node]}, respawn, log_level, namespace) for node in overrides
     ]
+
+
+def _awaited_sensors(values: Mapping[str, str]) -> tuple[SensorConfig, ...]:
+    """Sensors that `sensor_sync` will listen to for the model."""
+    parameters, rig = _sync_parameters(values)
+    return tuple(chosen_sensors(replace(parameters, **_needs(values)), rig))
 
 
 def _needs(values: Mapping[str, str]) -> dict[str, Any]:

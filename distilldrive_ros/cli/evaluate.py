@@ -63,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.bags:
         raise ConfigurationError("no bag to evaluate on; give bags made by `distilldrive convert`, or --closed-loop")
     limit_threads(args.threads)
-    frames = frame_settings(args.rig, key_frames_only=not args.all_sets)
+    names = [word.partition("=")[0] for word in args.model]
+    frames = frame_settings(args.rig, not args.all_sets, [name for name in names if name in MODELS])
     recorded = _recorded(args.plans)
-    models, folds = _models(args.model, args.device)
+    models, folds = _models(args.model, args.device, args.precision)
     if not models and not folds and not recorded:
         raise ConfigurationError(f"nothing to evaluate; give --model ({', '.join(MODELS)}) or --plans NAME=BAG")
     total = len(args.bags) * (len(models) + len(folds) + len(recorded))
@@ -105,7 +106,7 @@ def _recorded(words: list[str]) -> dict[str, list[Path]]:
     return recorded
 
 
-def _models(words: list[str], device: str) -> tuple[dict[str, DrivingModel], dict[str, SceneModel]]:
+def _models(words: list[str], device: str, precision: str) -> tuple[dict[str, DrivingModel], dict[str, SceneModel]]:
     """Loaded models by the words that named them, and those with weights for each scene.
 
     Raises:
@@ -119,8 +120,9 @@ def _models(words: list[str], device: str) -> tuple[dict[str, DrivingModel], dic
         name, _, weights = word.partition("=")
         if name == CROSS_VALIDATED and Path(weights).is_dir() and weights:
             folds[word] = partial(load_fold, Path(weights))
-        else:
-            models[word] = load_model(name, ModelRequest(Path(weights) if weights else None, device))
+            continue
+        request = ModelRequest(Path(weights) if weights else None, device, precision=precision)
+        models[word] = load_model(name, request)
     return models, folds
 
 

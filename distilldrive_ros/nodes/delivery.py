@@ -1,4 +1,4 @@
-"""What a node that plays something does for its listeners: it waits for them to come, and lets them have the rest."""
+"""What a node that plays something does for its listeners: it waits until they are there, and until they have it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from distilldrive_ros.nodes.listener_gate import Awaited
 from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC
 
 POLL_S = 0.05
-LAST_DELIVERY_S = 5.0
+DELIVERY_S = 5.0
 
 
 def wait_for_listeners(
@@ -63,9 +63,9 @@ def _missing(node: Node, publishers: Mapping[str, Publisher[Any]], awaited: Sequ
     return f"{at_least} subscriptions (there are {count})" if count < at_least else ""
 
 
-def deliver_rest(publishers: Sequence[Publisher[Any]], stop: threading.Event) -> None:
-    """Reliable subscribers still fetch the last messages; leaving at once would take them away."""
-    deadline = time.monotonic() + LAST_DELIVERY_S
+def await_delivery(publishers: Sequence[Publisher[Any]], stop: threading.Event) -> None:
+    """Wait until reliable subscribers have what was sent, within limits."""
+    deadline = time.monotonic() + DELIVERY_S
     for publisher in publishers:
         remaining = deadline - time.monotonic()
         if remaining <= 0 or stop.is_set():

@@ -22,7 +22,7 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from distilldrive_ros.bags.reader import BagMessage, BagReader, open_bag
-from distilldrive_ros.nodes.delivery import deliver_rest, wait_for_listeners
+from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
 from distilldrive_ros.nodes.listener_gate import parse_awaited
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
@@ -170,6 +170,9 @@ class ReplayNode(Node):
         self._publish_latched()
         settings, listened = self._settings, {**self._offered, CLOCK_TOPIC: self._clock_publisher}
         wait_for_listeners(self, listened, self._awaited, settings.min_subscribers, settings.wait_timeout, self._stop)
+        # Who is matched gets the latched messages in his own time: the transforms before what they are needed for.
+        latched = {m.topic for m in self._bag.latched(offset)}
+        await_delivery([p for topic, p in self._offered.items() if topic in latched], self._stop)
         if self._stop.wait(self._settings.start_delay):
             return
         self.get_logger().info(
@@ -182,7 +185,8 @@ class ReplayNode(Node):
                 break
             self._publish_latched()
         if self.context.ok():
-            deliver_rest(list(self._offered.values()), self._stop)
+            # Leaving at once would take away the last messages that reliable subscribers still fetch.
+            await_delivery(list(self._offered.values()), self._stop)
             self.get_logger().info(self._summary())
 
     def _refuse_empty_range(self) -> None:

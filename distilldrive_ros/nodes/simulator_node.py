@@ -27,7 +27,7 @@ from distilldrive_ros.bags.topics import TF, TF_STATIC
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult, drive_result, summary
 from distilldrive_ros.evaluation.report.writer import write_whole
 from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.delivery import deliver_rest, wait_for_listeners
+from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.listener_gate import parse_awaited
@@ -194,7 +194,7 @@ class SimulatorNode(Node):
             document = {"summary": summary(self.result.drives), "drives": [d.to_json() for d in self.result.drives]}
             write_whole(Path(settings.output), json.dumps(document, indent=2) + "\n")
         if self.context.ok():
-            deliver_rest(list(self._offered.values()), self._stop)
+            await_delivery(list(self._offered.values()), self._stop)
 
     def _drive_one(self, session: WorldSession, number: int) -> None:
         settings = self._settings
@@ -221,9 +221,9 @@ class SimulatorNode(Node):
         if first:
             listened = {**self._offered, CLOCK_TOPIC: self._clock_publisher}
             wait_for_listeners(self, listened, self._awaited, 0, self._settings.wait_timeout, self._stop)
-        deliver_rest([self._offered[TF_STATIC]], self._stop)
+        await_delivery([self._offered[TF_STATIC]], self._stop)
         self._send(messages.calibration())
-        deliver_rest(list(self._offered.values()), self._stop)
+        await_delivery(list(self._offered.values()), self._stop)
 
     def _loop(self, loop: ClosedLoop, sensors: Sensors, messages: SimulationMessages) -> None:
         """Drive until the end. The first set needs a step before it: cameras open before the sweep."""

@@ -50,6 +50,26 @@ def test_composed_is_one_process_with_all_parameters():
     assert program.parameters == {"rig": "nuscenes", "model": "ctra"}
 
 
+@pytest.mark.parametrize("composition", ["process", "composed"])
+def test_what_the_model_needs_reaches_the_synchroniser(composition, tmp_path):
+    given = {"composition": composition, "model": "diffusiondrive_tiny", "precision": "bf16"}
+    first = plan_planner(given).programs[0]
+    assert first.parameters["lidar_required"] is True
+    assert first.parameters["set_cameras"] == ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_FRONT_LEFT")
+    plan = plan_replay({**given, "bag": str(tmp_path)})
+    assert plan.programs[0].parameters["lidar_required"] is True
+    awaited = plan.programs[-1].parameters["wait_for_subscribers"]
+    assert "/camera/CAM_FRONT/camera_info" in awaited and "/camera/CAM_BACK/camera_info" not in awaited
+    perception = plan.programs[0 if composition == "composed" else 1]
+    assert perception.parameters["precision"] == "bf16"
+
+
+def test_the_model_of_the_parameter_file_counts_too(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("perception_planning:\n  ros__parameters:\n    model: diffusiondrive\n", encoding="utf-8")
+    assert plan_planner({"params_file": str(path)}).programs[0].parameters["lidar_required"] is True
+
+
 def test_replay_adds_the_bag_and_simulated_time(tmp_path):
     plan = plan_replay({"bag": str(tmp_path), "rate": "2", "loop": "true", "start_offset": "1.5", "rviz": "true"})
     replay = plan.programs[-1]

@@ -66,6 +66,13 @@ def closed_loop_html(result: BatchResult, title: str, command: str, facts: Mappi
     return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
 
 
+def drives_section(models: Sequence[ModelDrives], words: str) -> Markup:
+    """For another page: each model's first drive, and how to read it. `words` say what the drives are."""
+    shown = [drive_card(m.name, m.results[0], m.pictures[0]) for m in models if m.results]
+    cards = tag("div", tag("div", shown, class_="pair"), tag("p", READING, class_="note"), class_="card")
+    return join(tag("h2", "Closed loop"), tag("p", words, class_="note"), cards)
+
+
 def _callouts(result: BatchResult) -> Markup:
     said: list[Markup] = []
     for name, reason in result.left_out.items():

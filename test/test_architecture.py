@@ -35,6 +35,7 @@ TORCH_ROOMS = {"models", "nodes", "cli", "bench", "environment"}
 # Rooms of one floor may not know each other, but for these.
 SAME_FLOOR = {
     ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),
+    ("evaluation", "worlds"),
     ("models", "environment"), ("models", "planning"),
 }  # fmt: skip
 MAX_LINES = 500

@@ -20,8 +20,8 @@ from distilldrive_ros.scene.errors import DistillDriveError
 
 PLANS_TOPIC = "/planner/paths"
 ANCHOR_TOPIC = "/sample_info"
-# Beyond the inputs of sensor_sync: it and the planner both hear the odometry.
-AWAITED = ("/odometry:2", ANCHOR_TOPIC)
+# Beyond the inputs of sensor_sync: the planner hears the odometry and the recorder the sweeps as well.
+AWAITED = ("/odometry:2", "/lidar/points:2", ANCHOR_TOPIC)
 START_TIMEOUT_S = 180.0
 POLL_S = 0.2
 RECORDER_GRACE_S = 5.0
@@ -145,7 +145,12 @@ def demo_plan(run: DemoRun) -> GraphPlan:
 
 def recorder_command(run: DemoRun) -> list[str]:
     """Command of the recorder."""
-    settings = {"output": str(run.plans), "overwrite": True, "max_plans": run.expected_plans}
+    settings = {
+        "output": str(run.plans),
+        "overwrite": True,
+        "max_plans": run.expected_plans,
+        "anchor_reliability": "reliable",
+    }
     words = [sys.executable, "-m", "distilldrive_ros.nodes.recorder_node", "--ros-args"]
     words += ["--params-file", str(config_file("replay.param.yaml"))]
     for name, value in settings.items():

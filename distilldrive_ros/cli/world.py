@@ -6,7 +6,7 @@ import argparse
 import importlib
 
 # Actions; each module has `add_parser(subparsers)`.
-ACTIONS = ("make", "list", "render")
+ACTIONS = ("make", "list", "render", "check")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -130,6 +130,15 @@ class RecorderNode(Node):
         file.replace(self._output)
 
     def _listen(self) -> None:
+        # First: where an anchor and its plan are both waiting, the executor takes them in this order.
+        if self._settings.anchor_topic:
+            self.create_subscription(
+                PointCloud2,
+                self._settings.anchor_topic,
+                self._guard.wrap("anchor", lambda cdr: self._ages.anchor(header_stamp_ns(cdr))),
+                qos.sensor(self._settings.anchor_reliability, 5),
+                raw=True,
+            )
         for topic, kind in RESULTS.items():
             self._keep(topic, kind, stamped=True)
         self._keep(DIAGNOSTICS, DiagnosticArray, stamped=False)
@@ -137,14 +146,6 @@ class RecorderNode(Node):
             self._keep(MARKERS, MarkerArray, stamped=False)
         self._ages_topic = self.resolve_topic_name(AGES)
         self._writer.add_topic(self._ages_topic, "distilldrive_ros/msg/InferenceStats")
-        if self._settings.anchor_topic:
-            self.create_subscription(
-                PointCloud2,
-                self._settings.anchor_topic,
-                self._guard.wrap("anchor", lambda cdr: self._ages.anchor(header_stamp_ns(cdr))),
-                qos.sensor("best_effort", 5),
-                raw=True,
-            )
 
     def _keep(self, topic: str, kind: Any, stamped: bool) -> None:
         entry = _Recorded(self.resolve_topic_name(topic), stamped)

@@ -21,6 +21,12 @@ class RecorderConfiguration:
         "PointCloud2 topic of the anchor sensor, listened to for the age of plans only; empty: ages are not measured",
         read_only=True,
     )
+    anchor_reliability: str = parameter(
+        "best_effort",
+        "what the subscription of anchor_topic asks for; best_effort fits every publisher",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
     max_plans: int = parameter(0, "end after so many plans; 0: no limit", low=0, high=2**31 - 1, read_only=True)
     idle_timeout: float = parameter(
         0.0, "end when nothing came for so long after the first plan; 0: never", unit="s", low=0.0, high=86400.0,

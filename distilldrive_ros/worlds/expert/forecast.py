@@ -35,6 +35,8 @@ WALK_AHEAD_S = 1.6
 AT_LIGHTS, WITHOUT_LIGHTS = 0.7, 0.0
 # Who has to stop is believed to, where this braking suffices, m/s^2.
 EXPECTED_BRAKING = 3.0
+# Braking goes on for so long, s.
+BRAKING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class LaneForecaster:
             turn = float(wrap(np.array(agent.yaw - poses[0, 2]))) * np.exp(-along / 4.0 + here / 4.0)
             out.append(_rectangles(agent, places, poses[:, 2] + turn))
             drift = float(agent.velocity @ normal[0])
-            if abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
+            turns = self._place.lane_by_token[tokens[0]].is_connector
+            if not turns and abs(drift) > DRIFT_SPEED and np.sign(drift) == np.sign(aside + 2 * drift):
                 out.append(_straight_on(agent, DRIFT_S))
         return out or [_straight_on(agent, HORIZON_S)]
 
@@ -119,8 +122,9 @@ class LaneForecaster:
         """Metres (T,) from now on."""
         if acceleration < -0.3:
             change = max(acceleration, -6.0)
-            until = np.minimum(TIMES, speed / -change)
-            free = speed * until + change * until**2 / 2
+            # Who brakes may do so only for a bend ahead: nobody is believed to stop.
+            until = np.minimum(TIMES, min(speed / -change, BRAKING_S))
+            free = speed * until + change * until**2 / 2 + (speed + change * until) * (TIMES - until)
         elif speed < STARTING_SPEED and acceleration > STARTING / 4:
             until = np.minimum(TIMES, (STARTING_SPEED - speed) / STARTING)
             free = speed * until + STARTING * until**2 / 2 + STARTING_SPEED * (TIMES - until)
@@ -163,7 +167,7 @@ class LaneForecaster:
         best = candidates[0]
         starts = [lane for lane in candidates if lane.is_connector][:3] if best.is_connector else [best]
         ways: list[tuple[str, ...]] = []
-        fresh = [((lane.token,), self._length(lane.token)) for lane in starts]
+        fresh: list[tuple[tuple[str, ...], float]] = [((lane.token,), self._length(lane.token)) for lane in starts]
         while fresh and len(ways) < MOST_WAYS:
             tokens, reach = fresh.pop(0)
             onward = self._place.lane_by_token[tokens[-1]].successors

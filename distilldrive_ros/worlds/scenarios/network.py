@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.sax import SAXException
 
 import numpy as np
 import shapely
@@ -76,7 +77,7 @@ class Network:
             raise WorldError(f"the package sumolib is missing; {REMEDY}") from error
         try:
             net = readNet(str(path), withInternal=True, withPedestrianConnections=True)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SAXException) as error:
             raise WorldError(f"network {path} cannot be read: {error}; make it again") from error
         self._net = net
         edges = net.getEdges(withInternal=True)

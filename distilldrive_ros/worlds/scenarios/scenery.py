@@ -23,10 +23,16 @@ CLEARANCE_M = 0.35
 class _Ground:
     """Which ground is free."""
 
-    def __init__(self, paved: shapely.Geometry) -> None:
+    def __init__(self, place: Place, paved: shapely.Geometry) -> None:
         self._paved = paved
+        rings = [shapely.Polygon(ring) for area in place.drivable for ring in area.interiors]
+        self._islands = shapely.union_all(rings)
         shapely.prepare(self._paved)
         self._taken: list[shapely.Polygon] = []
+
+    def is_island(self, footprint: shapely.Polygon) -> bool:
+        """Whether the road leads all around it, as on a roundabout."""
+        return bool(self._islands.intersects(footprint))
 
     def take(self, footprint: shapely.Polygon, clearance: float) -> bool:
         """Take a footprint if it is free."""
@@ -48,7 +54,7 @@ def plant_scenery(place: Place, route: Array, seed: int) -> tuple[Scenery, ...]:
     rng = np.random.default_rng((seed, 0x5CE2E))
     paved = shapely.union_all([*place.drivable, *place.walkways])
     near = shapely.LineString(route).buffer(REACH_M)
-    ground = _Ground(paved)
+    ground = _Ground(place, paved)
     out: list[Scenery] = []
     urban = float(rng.random())
     for point, outward in _kerb(paved, near, LAMP_GAP_M, 0.55):
@@ -110,6 +116,8 @@ def _try(
 ) -> None:  # fmt: skip
     """Put a thing where there is room; `foot` is the side of what it needs on the ground, default its size."""
     length, width = (size[0], size[1]) if foot is None else (foot, foot)
-    corners = rectangle_corners(np.array([at[0], at[1], length, width, yaw]))
-    if ground.take(shapely.Polygon(corners), clearance):
+    footprint = shapely.Polygon(rectangle_corners(np.array([at[0], at[1], length, width, yaw])))
+    if kind == SceneryKind.BUILDING and ground.is_island(footprint):
+        return
+    if ground.take(footprint, clearance):
         out.append(Scenery(kind, at.copy(), yaw, np.array(size), int(rng.integers(2**31))))

@@ -150,11 +150,6 @@ class MapExpansion:
         return self._reading("drivable_area", lambda: self._layer_polygons("drivable_area"))
 
     @cached_property
-    def walkways(self) -> Layer:
-        """Walkways as polygons."""
-        return self._reading("walkway", lambda: self._layer_polygons("walkway"))
-
-    @cached_property
     def carparks(self) -> Layer:
         """Car parks as polygons."""
         return self._reading("carpark_area", lambda: self._layer_polygons("carpark_area"))

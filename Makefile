@@ -18,7 +18,7 @@ RUN = "$(VENV)/bin/python"
 .PHONY: help setup setup-world setup-tests demo test bench lint doctor clean
 
 help:
-	@echo "make demo     drive the demonstration scene through the whole graph; leaves out/demo/report.html"
+	@echo "make demo     drive a generated world through the whole graph and in closed loop; leaves out/demo/report.html"
 	@echo "make test     all tests"
 	@echo "make bench    the benchmarks"
 	@echo "make lint     ruff and mypy"
@@ -37,7 +37,7 @@ setup-world:
 setup-tests:
 	@$(INSTALL) --with-tests
 
-demo: setup
+demo: setup-world
 	@"$(VENV)/bin/distilldrive" demo $(ARGS)
 
 bench: setup

@@ -69,10 +69,13 @@ def run(args: argparse.Namespace) -> int:
         report = making.run(bar.update, bar.write)
     boxes = sum(scene["boxes"] for scene in report.scenes)
     frames = sum(scene["key_frames"] for scene in report.scenes)
+    flaws = [flaw for scene in report.scenes for flaw in scene["given_up"]]
     print(
         f"{args.out} (--version {VERSION}): {len(report.scenes)} scenes of split {args.split}, {frames} key frames, "
         f"{boxes} boxes; {report.already_there} scenes were there before"
     )
+    if flaws:
+        print(f"note: {len(flaws)} drive(s) of the expert were given up and driven anew: {'; '.join(flaws)}")
     if args.json is not None:
         write_whole(args.json, json.dumps({"out": str(args.out), **asdict(report)}, indent=2) + "\n")
     if report.failures:

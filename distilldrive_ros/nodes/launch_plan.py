@@ -6,18 +6,21 @@ Knows no ROS: `launch/*.launch.py` turn the answer into launch actions, `cli/lau
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distilldrive_ros.bags.topics import OBJECTS, ROUTE
 from distilldrive_ros.environment.resources import config_file, share_directory
-from distilldrive_ros.models.registry import MODELS
+from distilldrive_ros.models.registry import MODELS, PRECISIONS
 from distilldrive_ros.nodes.parameter_files import load_parameter_file
 from distilldrive_ros.nodes.parameters import table_of
 from distilldrive_ros.nodes.rig import Rig, load_rig
+from distilldrive_ros.nodes.sync_rules import chosen_sensors, with_needs
+from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
 from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.sync.config import SensorConfig
 
 RESPAWN_DELAY_S = 2.0
 # After the bag's last message: time for the graph to finish what it holds.
@@ -35,6 +38,7 @@ MODULES = {
     "planner_graph": "distilldrive_ros.nodes.graph",
     "replay": "distilldrive_ros.nodes.replay_node",
     "recorder": "distilldrive_ros.nodes.recorder_node",
+    "simulator": "distilldrive_ros.nodes.simulator_node",
     "evaluator": "distilldrive_ros.nodes.evaluator_node",
 }
 
@@ -55,6 +59,7 @@ GRAPH_ARGUMENTS = (
     LaunchArgument("model", "", "model; empty: as the parameter file says", ("", *MODELS)),
     LaunchArgument("weights", "", "checkpoint of the model; empty: as the parameter file says"),
     LaunchArgument("device", "", "auto, cpu, cuda or cuda:N; empty: as the parameter file says"),
+    LaunchArgument("precision", "", "of the image networks; empty: as the parameter file says", ("", *PRECISIONS)),
     LaunchArgument(
         "composition", "process", "one process per node, or all composed in one", ("process", "composed")
     ),
@@ -78,6 +83,15 @@ REPLAY_ARGUMENTS = (
     LaunchArgument("start_offset", "0.0", "s after the first message where to begin"),
     LaunchArgument("evaluate", "false", "score the plans against the ground truth of a converted bag", BOOLEAN),
     LaunchArgument("results", "evaluation", "with evaluate: FILE.json and FILE.html are left there at the end"),
+    *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
+)
+
+SIMULATION_ARGUMENTS = (
+    LaunchArgument("scenes", "1", "worlds to drive in, one after the other"),
+    LaunchArgument("seed", "0", "of the first world; the next ones follow"),
+    LaunchArgument("kinds", "", "kinds of scenarios, separated by commas; empty: all, in turn"),
+    LaunchArgument("lock_step", "true", "time stands still until each plan is there (deterministic)", BOOLEAN),
+    LaunchArgument("output", "", "JSON file for the results of all drives; empty: none"),
     *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
 )
 
@@ -155,13 +169,13 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     if not bag.exists():
         raise ConfigurationError(f"there is no bag {bag}; make one with `distilldrive convert`")
     table = table_of("replay")
-    rig = load_rig(_rig_name(values))
+    sensors = _awaited_sensors(values)
     parameters = {
         "bag": str(bag.resolve()),
         "rate": table["rate"].from_text(values["rate"]),
         "loop": values["loop"] == "true",
         "start_offset": table["start_offset"].from_text(values["start_offset"]),
-        "wait_for_subscribers": awaited_topics(rig, _privileged(values), values["evaluate"] == "true"),
+        "wait_for_subscribers": awaited_topics(sensors, _privileged(values), values["evaluate"] == "true"),
         "start_delay": MATCHING_S,
     }
     replay = Program(
@@ -180,6 +194,51 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     return GraphPlan((*graph, replay), _rviz(values, "replay.rviz"), True, "replay")
 
 
+def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
+    """The graph and a simulator in closed loop with it; it ends with the last drive.
+
+    Raises:
+        ConfigurationError: an argument, the parameter file or the rig is wrong.
+    """
+    values = resolve(SIMULATION_ARGUMENTS, given)
+    table, lock_step = table_of("simulator"), values["lock_step"] == "true"
+    parameters: dict[str, Any] = {
+        name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
+    }
+    awaited = awaited_topics(_awaited_sensors(values), _privileged(values))
+    parameters["wait_for_subscribers"] = (*awaited, "/odometry:2", "/sample_info")
+    # Loading a model and drawing a place take their time on a small machine.
+    parameters["wait_timeout"] = 300.0
+    if values["output"]:
+        parameters["output"] = str(Path(values["output"]).expanduser().resolve())
+    further: dict[str, dict[str, Any]] = {"sensor_sync": {"wait_for_command": True}}
+    if lock_step:
+        further = _lock_step(values["composition"] == "process")
+    simulator = Program(
+        "simulator", "simulator", config_file("simulation.param.yaml"), parameters, respawn=False,
+        log_level=values["log_level"], waits_for=None if lock_step else "perception_planning",
+    )  # fmt: skip
+    return GraphPlan((*_graph(values, True, further), simulator), _rviz(values, "replay.rviz"), True, "simulator")
+
+
+def _lock_step(separate: bool) -> dict[str, dict[str, Any]]:
+    """Parameters of a graph in which nothing is late, and nothing need be lost: every link is reliable.
+
+    As processes of their own, nodes listen only once all are matched that listen to them.
+    """
+    further: dict[str, dict[str, Any]] = {
+        "sensor_sync": {"wait_for_command": True, "sensor_reliability": "reliable", "wait_timeout_ms": 10000.0},
+        "perception_planning": {"max_frame_age_s": 0.0},
+        "planner": {"odometry_reliability": "reliable", "match_timeout_ms": 10000.0},
+    }
+    if separate:
+        # Model and visualizer hear the sets; planner and visualizer the model; simulator and visualizer the planner.
+        further["sensor_sync"]["await_subscribers"] = ("frame:2",)
+        further["perception_planning"]["await_subscribers"] = ("candidates", "objects:2", "map:2")
+        further["planner"]["await_subscribers"] = ("path", "paths:2")
+    return further
+
+
 def _evaluator(values: Mapping[str, str]) -> Program:
     results = str(Path(values["results"]).expanduser().resolve())
     if not values["results"] or Path(results).is_dir():
@@ -189,7 +248,9 @@ def _evaluator(values: Mapping[str, str]) -> Program:
     return Program("evaluator", "evaluator", file, parameters, respawn=False, log_level=values["log_level"])
 
 
-def awaited_topics(rig: Rig, privileged: bool = False, evaluated: bool = False) -> tuple[str, ...]:
+def awaited_topics(
+    sensors: Sequence[SensorConfig], privileged: bool = False, evaluated: bool = False
+) -> tuple[str, ...]:
     """Topics that must have a subscriber before a bag may start, or its first set would be lost."""
     topics = ["/tf_static", "/odometry", "/command"]
     if privileged:
@@ -197,7 +258,7 @@ def awaited_topics(rig: Rig, privileged: bool = False, evaluated: bool = False) 
     if evaluated:
         # Nobody else in the graph listens to it: the evaluator is there.
         topics.append("perception_planning/stats")
-    for sensor in rig.sensors:
+    for sensor in sensors:
         camera = f"/camera/{sensor.name}"
         topics += (
             [f"{camera}/camera_info", f"{camera}/image/compressed"] if sensor.kind == "camera" else ["/lidar/points"]
@@ -211,16 +272,7 @@ def _parameter_file(values: Mapping[str, str]) -> Path:
 
 def _privileged(values: Mapping[str, str]) -> bool:
     """Whether the model that perception will use needs the ground truth."""
-    given = load_parameter_file(_parameter_file(values)).get("perception_planning", {})
-    defaults = table_of("perception_planning").defaults()
-    return MODELS[{**defaults, **given, **_overrides(values)["perception_planning"]}["model"]].privileged
-
-
-def _rig_name(values: Mapping[str, str]) -> str:
-    """The rig that `sensor_sync` will use: argument, else parameter file, else default."""
-    given = load_parameter_file(_parameter_file(values)).get("sensor_sync", {})
-    rig: str = {**table_of("sensor_sync").defaults(), **given, **_overrides(values)["sensor_sync"]}["rig"]
-    return rig
+    return MODELS[_effective(values, "perception_planning")["model"]].privileged
 
 
 def _graph(
@@ -228,8 +280,8 @@ def _graph(
 ) -> list[Program]:
     """Programs of the graph; `further`: parameters beside those of the arguments, by node."""
     file = _parameter_file(values)
-    load_rig(_rig_name(values))
     overrides = {node: {**given, **(further or {}).get(node, {})} for node, given in _overrides(values).items()}
+    overrides["sensor_sync"].update(_needs(values))
     common: dict[str, Any] = {"use_sim_time": simulated} if simulated else {}
     respawn, log_level, namespace = values["respawn"] == "true", values["log_level"], values.get("namespace", "")
     if values["composition"] == "composed":
@@ -240,6 +292,32 @@ def _graph(
     ]
 
 
+def _awaited_sensors(values: Mapping[str, str]) -> tuple[SensorConfig, ...]:
+    """Sensors that `sensor_sync` will listen to for the model."""
+    parameters, rig = _sync_parameters(values)
+    return tuple(chosen_sensors(replace(parameters, **_needs(values)), rig))
+
+
+def _needs(values: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters of `sensor_sync` that the model asks for, where they differ from what holds anyway."""
+    before, rig = _sync_parameters(values)
+    after = with_needs(before, rig, [_effective(values, "perception_planning")["model"]])
+    names = ("lidar_required", "set_cameras")
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+
+
+def _sync_parameters(values: Mapping[str, str]) -> tuple[SensorSyncConfiguration, Rig]:
+    """Parameters of `sensor_sync` before the model's needs, and its rig."""
+    parameters = SensorSyncConfiguration(**_effective(values, "sensor_sync"))
+    return parameters, load_rig(parameters.rig)
+
+
+def _effective(values: Mapping[str, str], node: str) -> dict[str, Any]:
+    """Parameters of a node: argument, else parameter file, else default."""
+    given = load_parameter_file(_parameter_file(values)).get(node, {})
+    return {**table_of(node).defaults(), **given, **_overrides(values)[node]}
+
+
 def _overrides(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Parameters that arguments set, by node; a parameter's name is that of its argument."""
     overrides: dict[str, dict[str, Any]] = {
@@ -247,7 +325,7 @@ def _overrides(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     for node, names in (
         ("sensor_sync", ("rig",)),
-        ("perception_planning", ("model", "weights", "device", "autostart")),
+        ("perception_planning", ("model", "weights", "device", "precision", "autostart")),
     ):
         for name in names:
             if values[name]:

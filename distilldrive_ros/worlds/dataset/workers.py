@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from types import FrameType
 from typing import Generic, TypeVar
 
 from distilldrive_ros.scene.errors import DistillDriveError, WorldError
@@ -17,6 +19,9 @@ from distilldrive_ros.worlds.dataset.root import unwritable
 
 Job = TypeVar("Job")
 Advance = Callable[[float], None]
+
+# A worker that is told to end and has not ended by then is killed.
+LEAVE_LIMIT_S = 10.0
 
 _ADVANCED, _DONE, _FAILED, _BROKEN = range(4)
 
@@ -99,15 +104,23 @@ class _Worker(Generic[Job]):
         return Outcome(self.job, content)
 
     def end(self) -> None:
-        """Stop it."""
+        """Stop it: it gets some time to put away what it holds."""
         self._process.terminate()
+        self._process.join(LEAVE_LIMIT_S)
+        self._process.kill()
         self._process.join()
         self.connection.close()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _run(work: Callable[[Job, Advance], None], job: Job, connection: Connection) -> None:
     # Ctrl-C goes to the whole group; the parent alone answers it and ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its `finally` and `with` shall run: engines are ended, temporary folders removed.
+    signal.signal(signal.SIGTERM, _leave)
     # Nobody left to talk to: the caller was killed.
     with suppress(BrokenPipeError):
         try:

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from distilldrive_ros.planning.pdm.vehicle import Vehicle
+from distilldrive_ros.planning.pdm.vehicle import PACIFICA, Vehicle
 from distilldrive_ros.planning.pdm.world import TIME_STEP_S
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError
@@ -19,7 +19,7 @@ from distilldrive_ros.worlds.driving.following import FOLLOWERS, Follower, refer
 from distilldrive_ros.worlds.driving.hazards import DrivableGround, touched
 from distilldrive_ros.worlds.driving.plan import DrivingPlan
 from distilldrive_ros.worlds.driving.route_progress import RouteProgress
-from distilldrive_ros.worlds.driving.vehicle import NUSCENES_CAR, driven, ego_of, state_of
+from distilldrive_ros.worlds.driving.vehicle import driven, ego_of, state_of
 from distilldrive_ros.worlds.interpolation import ego_between
 from distilldrive_ros.worlds.session import WorldSession
 from distilldrive_ros.worlds.world import EgoState, Snapshot
@@ -34,13 +34,15 @@ class DrivingSettings:
     """`follower`: pure_pursuit, or lqr as in NAVSIM, which cuts corners.
 
     `max_plan_age_s`: a plan is followed that long after its stamp. `braking` m/s^2: while there is no plan.
-    `time_limit_s`: the drive ends then. `arrival_m`: so near the end of the route it has arrived.
+    `time_limit_s`: the drive ends then. `route_m`: the goal is that far along the route, or at its end. `arrival_m`: so
+    near the goal it has arrived.
     """
 
     follower: str = "pure_pursuit"
     max_plan_age_s: float = 1.5
     braking: float = 3.0
     time_limit_s: float = 60.0
+    route_m: float = 1e4
     arrival_m: float = 5.0
 
     def __post_init__(self) -> None:
@@ -51,7 +53,7 @@ class DrivingSettings:
         """
         if self.follower not in FOLLOWERS:
             raise ConfigurationError(f"follower {self.follower!r} is unknown; use one of {', '.join(FOLLOWERS)}")
-        for name in ("max_plan_age_s", "braking", "time_limit_s", "arrival_m"):
+        for name in ("max_plan_age_s", "braking", "time_limit_s", "route_m", "arrival_m"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ConfigurationError(f"driving setting {name} = {value} must be a positive number")
@@ -61,7 +63,7 @@ class ClosedLoop:
     """One drive through one world. Not thread-safe; the session stays the caller's, who closes it."""
 
     def __init__(
-        self, session: WorldSession, settings: DrivingSettings | None = None, vehicle: Vehicle = NUSCENES_CAR
+        self, session: WorldSession, settings: DrivingSettings | None = None, vehicle: Vehicle = PACIFICA
     ) -> None:
         """Begin at the session's present instant.
 
@@ -76,7 +78,7 @@ class ClosedLoop:
         self._ground = DrivableGround(session.place)
         self.snapshot = self.previous = session.snapshot
         self._state = state_of(self.snapshot.ego)
-        self._progress = RouteProgress(session.route, self.snapshot.ego.position)
+        self._progress = RouteProgress(session.route, self.snapshot.ego.position, self._settings.route_m)
         self._past: deque[tuple[int, EgoState]] = deque(maxlen=HISTORY_STEPS)
         self._plan: DrivingPlan | None = None
         self._follower: Follower | None = None
@@ -130,12 +132,15 @@ class ClosedLoop:
         self.log.refused_plans += 1
         self.log.add(self.time_ns, EventKind.PLAN_REFUSED, cause)
 
-    def advance(self) -> Snapshot:
-        """One step of 0.1 s. The engine's failure, like every other end, is in `ended` and the log."""
+    def advance(self, ego: EgoState | None = None) -> Snapshot:
+        """One step of 0.1 s. The engine's failure, like every other end, is in `ended` and the log.
+
+        Args:
+            ego: where the vehicle is then, from a driver who makes no plans; None: as the plan says.
+        """
         if self.ended is not None:
             return self.snapshot
-        acceleration, steering_rate = self._commands()
-        state = driven(self._state, acceleration, steering_rate, self._vehicle)
+        state = state_of(ego) if ego is not None else driven(self._state, *self._commands(), self._vehicle)
         try:
             after = self._session.step(ego_of(state))
         except WorldError as error:
@@ -210,6 +215,7 @@ class ClosedLoop:
         elif not on_road and not self._ground.holds_center(ego, self._vehicle):
             self._end(EndReason.OFF_ROAD, "the middle of the vehicle is off the drivable area")
         elif self._progress.remaining_m <= settings.arrival_m:
+            self.log.completion = 1.0
             self._end(EndReason.ARRIVED, f"{self.log.driven_m:.0f} m of the route driven")
         elif self._session.ended:
             self._end(EndReason.WORLD_ENDED, "the world has no further steps")

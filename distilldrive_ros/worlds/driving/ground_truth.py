@@ -1,4 +1,4 @@
-"""A world as the ground truth of a data set: boxes of an instant, map layers, calibration; for the same topics."""
+"""A world as the ground truth of a data set has it: boxes of an instant, map layers, route, calibration."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.datasets.boxes import SceneBoxes
 from distilldrive_ros.datasets.categories import detection_class
-from distilldrive_ros.datasets.futures import FUTURE_STEPS
-from distilldrive_ros.datasets.map_expansion import Layer
+from distilldrive_ros.datasets.futures import FUTURE_STEP_S, FUTURE_STEPS
+from distilldrive_ros.datasets.map_expansion import Lane, Layer
 from distilldrive_ros.datasets.records import CalibratedSensor
-from distilldrive_ros.geometry.poses import quaternion_from_rotation
-from distilldrive_ros.scene.objects import CLASS_NAMES
+from distilldrive_ros.datasets.route import Route as LaneRoute
+from distilldrive_ros.datasets.route import lanes_beside
+from distilldrive_ros.datasets.route_region import RoadAreas, RouteRegion
+from distilldrive_ros.geometry.paths import Path
+from distilldrive_ros.geometry.poses import inverse, quaternion_from_rotation, rotate_vectors, transform_points, yaw_of
+from distilldrive_ros.scene.ground_truth import GroundTruth
+from distilldrive_ros.scene.objects import CLASS_NAMES, ObjectPrediction, ObjectPredictions
+from distilldrive_ros.scene.vector_map import VectorMap
 from distilldrive_ros.worlds.rig import Rig
+from distilldrive_ros.worlds.session import Route, WorldSession
 from distilldrive_ros.worlds.world import Agent, LinePattern, Place, Snapshot
 
 Array = NDArray[np.float64]
+
+BASE_FRAME, GROUND_TRUTH = "base_link", "ground_truth"
 
 
 def snapshot_boxes(snapshot: Snapshot) -> SceneBoxes:
@@ -40,6 +49,7 @@ def snapshot_boxes(snapshot: Snapshot) -> SceneBoxes:
         rotations=_rows([_upright(a) for a in agents], 4),
         velocities=_rows([np.append(a.velocity, 0.0) for a in agents], 3),
         futures=np.full((len(agents), FUTURE_STEPS, 3), np.nan),
+        lidar_points=np.full(len(agents), -1, np.int64),
         left_out=dict(left_out),
     )
 
@@ -67,6 +77,58 @@ class PlaceLayers:
 
 def _line(points: Array) -> shapely.LineString:
     return shapely.LineString(points)
+
+
+def place_areas(place: Place) -> RoadAreas:
+    """A place as privileged planners and scorers see it."""
+    lanes = tuple(
+        Lane(lane.token, lane.is_connector, lane.polygon, _line(lane.centerline), lane.successors)
+        for lane in place.lanes
+    )
+    return RoadAreas(lanes, place.drivable, (), place.intersections)
+
+
+def lane_route(areas: RoadAreas, route: Route) -> LaneRoute:
+    """A route with the lanes beside it that lead the same way."""
+    return LaneRoute(route.centerline, lanes_beside(areas.lanes, Path(route.centerline)) | set(route.lanes))
+
+
+class WorldTruth:
+    """What privileged models are given of a world."""
+
+    def __init__(self, session: WorldSession) -> None:
+        """Prepare what does not change."""
+        areas = place_areas(session.place)
+        self.region = RouteRegion(lane_route(areas, session.route), areas)
+
+    def at(self, snapshot: Snapshot) -> GroundTruth:
+        """Of an instant, in base_link; stamps are the world's time."""
+        pose = snapshot.ego.world_from_base
+        objects = ObjectPredictions(snapshot.time_ns, BASE_FRAME, GROUND_TRUTH, _objects(snapshot))
+        road = VectorMap(snapshot.time_ns, BASE_FRAME, GROUND_TRUTH, self.region.at(pose))
+        return GroundTruth(objects, road)
+
+
+def _objects(snapshot: Snapshot) -> tuple[ObjectPrediction, ...]:
+    boxes, base_from_world = snapshot_boxes(snapshot), inverse(snapshot.ego.world_from_base)
+    centers = transform_points(base_from_world, boxes.centers)
+    velocities = rotate_vectors(base_from_world, boxes.velocities)
+    # Of rotations about the vertical, (w, 0, 0, z).
+    yaws = 2 * np.arctan2(boxes.rotations[:, 3], boxes.rotations[:, 0]) + yaw_of(base_from_world)
+    unknown = np.full((1, FUTURE_STEPS, 2), np.nan, np.float32)
+    return tuple(
+        ObjectPrediction(
+            id=int(boxes.ids[row]),
+            class_id=CLASS_NAMES[boxes.classes[row]],
+            score=1.0,
+            box=np.array([*centers[row], *boxes.sizes[row], yaws[row]]),
+            velocity=velocities[row, :2],
+            time_step=FUTURE_STEP_S,
+            mode_scores=np.ones(1, np.float32),
+            mode_xy=unknown,
+        )
+        for row in range(len(boxes.ids))
+    )
 
 
 def rig_sensors(rig: Rig) -> dict[str, CalibratedSensor]:

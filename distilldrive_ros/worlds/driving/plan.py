@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,10 @@ class DrivingPlan:
         if np.abs(self.poses[:, :2]).max() > FARTHEST_M:
             return f"it leads farther than {FARTHEST_M:.0f} m"
         return ""
+
+    def since(self, start_ns: int) -> DrivingPlan:
+        """The same plan with a stamp that counts from `start_ns`."""
+        return replace(self, stamp_ns=self.stamp_ns - start_ns)
 
 
 def selected_plan(candidates: PlanCandidates) -> DrivingPlan | None:

@@ -22,8 +22,8 @@ COMMAND_HORIZON_S, COMMAND_SHORTEST_M = 3.0, 12.0
 class RouteProgress:
     """Follows one vehicle along one route."""
 
-    def __init__(self, route: Route, position: Array) -> None:
-        """Begin where the vehicle is.
+    def __init__(self, route: Route, position: Array, longest_m: float) -> None:
+        """Begin where the vehicle is. The goal is the end of the route, or `longest_m` from here if that is nearer.
 
         Raises:
             WorldError: the route's centre line has no length.
@@ -33,6 +33,7 @@ class RouteProgress:
         except ValueError as error:
             raise WorldError(f"the route cannot be driven: {error}") from error
         self._start = self.along = float(self._path.locate(position)[0])
+        self._goal = min(self._path.length, self._start + longest_m)
 
     def update(self, position: Array) -> None:
         """The vehicle is there now."""
@@ -43,8 +44,8 @@ class RouteProgress:
 
     @property
     def remaining_m(self) -> float:
-        """Metres to the end of the route."""
-        return self._path.length - self.along
+        """Metres to the goal."""
+        return self._goal - self.along
 
     @property
     def driven_m(self) -> float:
@@ -53,8 +54,8 @@ class RouteProgress:
 
     @property
     def completion(self) -> float:
-        """Driven part of the route, 0 to 1."""
-        whole = self._path.length - self._start
+        """Driven part of the way to the goal, 0 to 1."""
+        whole = self._goal - self._start
         return float(np.clip(self.driven_m / whole, 0.0, 1.0)) if whole > 0 else 1.0
 
     def command(self, speed: float) -> Command:

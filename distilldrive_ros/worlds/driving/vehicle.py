@@ -1,4 +1,4 @@
-"""The vehicle in closed loop: NAVSIM's kinematic bicycle with the size of the car that carries the sensors."""
+"""The vehicle in closed loop: NAVSIM's kinematic bicycle, stopped by what tyres and actuators can do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from distilldrive_ros.worlds.world import EgoState
 
 Array = NDArray[np.float64]
 
-# The car of nuScenes; rear axle to bumpers as drawn from above (`visualization.birds_eye.EgoShape`).
-NUSCENES_CAR = Vehicle(
-    width=1.73, front_length=3.43, rear_length=0.66, wheel_base=2.588, center_offset=1.385, max_steering_angle=0.6
-)
 # What tyres and actuators allow, m/s^2 and rad/s: whatever a plan asks for.
 MAX_BRAKING, MAX_ACCELERATION = 8.0, 4.0
 MAX_STEERING_RATE = 1.0

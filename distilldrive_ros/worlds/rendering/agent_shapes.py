@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distilldrive_ros.datasets.demo_scene.car_shape import TAIL_LIGHT, car
+from distilldrive_ros.datasets.demo_scene.car_shape import HATCHBACK, PICKUP, SALOON, SUV, car
 from distilldrive_ros.datasets.demo_scene.road_users import cyclist, pedestrian, traffic_cone, truck
 from distilldrive_ros.datasets.demo_scene.shapes import Color, Solid
 from distilldrive_ros.worlds.rendering.large_vehicles import bus, excavator, trailer
@@ -36,21 +36,22 @@ MACHINE_YELLOW: Color = (226, 168, 30)
 STRIDE_OF_HEIGHT, STRIDE_POSITIONS = 0.82, 8
 # The foot's length is part of a pedestrian's depth at any position of the stride, m.
 FOOT_M = 0.2
-BRAKE_LIGHT: Color = (255, 64, 48)
-# Colours that `Agent.braking` exchanges.
-BRAKING: dict[Color, Color] = {TAIL_LIGHT: BRAKE_LIGHT}
 SIZE_STEP_M = 0.01
 
 
 @dataclass(frozen=True)
 class ShapeKey:
-    """What a shape depends on; agents with equal keys share one. `size` in steps of `SIZE_STEP_M`."""
+    """What a shape depends on; agents with equal keys share one.
+
+    `size` in steps of `SIZE_STEP_M`; `stride`: position of a walker's legs, -1 for standing; `driven`: not parked.
+    """
 
     category: str
     rider: bool
     size: tuple[int, int, int]
     seed: int
     stride: int
+    driven: bool
     braking: bool
 
 
@@ -62,8 +63,10 @@ def shape_key(agent: Agent) -> ShapeKey:
         cycle = agent.walked / max(0.3, STRIDE_OF_HEIGHT * float(agent.size[2]))
         stride = int(cycle % 1.0 * STRIDE_POSITIONS)
     rider = agent.attribute != "cycle.without_rider"
+    driven = agent.category.startswith("vehicle.") and rider and agent.attribute != "vehicle.parked"
     length, width, height = size.tolist()
-    return ShapeKey(agent.category, rider, (length, width, height), agent.seed, stride, agent.braking)
+    braking = agent.braking and driven
+    return ShapeKey(agent.category, rider, (length, width, height), agent.seed, stride, driven, braking)
 
 
 def shape(key: ShapeKey) -> Solid:
@@ -104,7 +107,19 @@ def _vehicle(kind: str, rider: bool, length: float, width: float, height: float,
         return car(length, width, height, (238, 238, 236), van=True)
     if kind == "emergency.police":
         return car(length, width, height, (36, 60, 120))
-    return car(length, width, height, _one_of(CAR_PAINTS, rng), van=height > 0.4 * length or height > 1.95)
+    if kind == "truck":
+        return car(length, width, height, _one_of(CAR_PAINTS, rng), side_view=PICKUP)
+    return _passenger_car(length, width, height, rng)
+
+
+def _passenger_car(length: float, width: float, height: float, rng: np.random.Generator) -> Solid:
+    """Saloon, hatchback, sports utility vehicle or van, whichever has such proportions."""
+    paint, compact = _one_of(CAR_PAINTS, rng), rng.random() < 0.5
+    if height > 0.42 * length or height > 1.95:
+        return car(length, width, height, paint, van=True)
+    if height > 1.66:
+        return car(length, width, height, paint, side_view=SUV)
+    return car(length, width, height, paint, side_view=HATCHBACK if compact and length < 4.7 else SALOON)
 
 
 def _person(

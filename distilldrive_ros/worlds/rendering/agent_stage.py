@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distilldrive_ros.datasets.demo_scene.shapes import Solid
 from distilldrive_ros.scene.errors import WorldError
-from distilldrive_ros.worlds.rendering.agent_shapes import ShapeKey, shape, shape_key
+from distilldrive_ros.worlds.rendering.agent_shadows import AgentShadows
+from distilldrive_ros.worlds.rendering.agent_shapes import SIZE_STEP_M, ShapeKey, shape, shape_key
 from distilldrive_ros.worlds.rendering.display import panda_matrix
 from distilldrive_ros.worlds.rendering.face_registry import (
     FACES_PER_AGENT,
@@ -18,6 +20,7 @@ from distilldrive_ros.worlds.rendering.face_registry import (
     face_reflectivity,
     number_colors,
 )
+from distilldrive_ros.worlds.rendering.lamps import Lamps
 from distilldrive_ros.worlds.rendering.lidar_scan import FacePlanes
 from distilldrive_ros.worlds.rendering.mesh import Mesh, geom_node, solid_mesh
 from distilldrive_ros.worlds.rendering.panda import core
@@ -34,6 +37,11 @@ KEPT_SHAPES = 4096
 
 @dataclass(frozen=True)
 class _Shape:
+    solid: Solid
+    contact: Any
+    lamps: Any | None
+    pool: Any | None
+    shadows: dict[int, Any]
     looks: Any
     numbers: Any
     planes: Array
@@ -43,6 +51,8 @@ class _Shape:
 @dataclass
 class _Actor:
     key: ShapeKey
+    direction: int
+    ground: Any
     looks: Any
     numbers: Any
 
@@ -50,9 +60,12 @@ class _Actor:
 class AgentStage:
     """Keeps one actor per agent and moves it; shapes are made once."""
 
-    def __init__(self, looks: Any, numbers: Any, shift: Array) -> None:
-        """Stand on the top nodes of both trees; `shift` (3,) is taken off map coordinates."""
-        self._looks, self._numbers, self._shift = looks, numbers, shift
+    def __init__(
+        self, looks: Any, ground: Any, numbers: Any, shift: Array, shadows: AgentShadows, lamps: Lamps
+    ) -> None:
+        """Stand on top nodes for looks, shadows and numbers; `shift` (3,) is taken off map coordinates."""
+        self._looks, self._ground, self._numbers, self._shift = looks, ground, numbers, shift
+        self._shadows, self._lamps = shadows, lamps
         self._shapes: OrderedDict[ShapeKey, _Shape] = OrderedDict()
         self._actors: dict[int, _Actor] = {}
         self._present: list[tuple[Agent, ShapeKey, Array]] = []
@@ -77,17 +90,18 @@ class AgentStage:
             pose[2, 3] -= agent.size[2] / 2
             pose[:3, 3] -= self._shift
             self._present.append((agent, key, pose))
-            actor = self._actor(agent.id, key)
+            actor = self._actor(agent.id, key, self._shadows.direction(agent.yaw))
             matrix = panda_matrix(pose)
             actor.looks.set_mat(matrix)
+            actor.ground.set_mat(matrix)
             actor.numbers.set_mat(matrix)
             # A quarter more: OpenGL rounds to the nearest number, the software display cuts off.
             actor.numbers.set_color_scale(((slot >> 8) + 0.25) / 255, ((slot & 255) + 0.25) / 255, 1, 1)
         present = {agent.id for agent, _, _ in self._present}
         for absent in [i for i in self._actors if i not in present]:
             actor = self._actors.pop(absent)
-            actor.looks.remove_node()
-            actor.numbers.remove_node()
+            for node in (actor.looks, actor.ground, actor.numbers):
+                node.remove_node()
 
     def agent_of(self, numbers: Ids) -> Ids:
         """Agent ids, or -1, of face numbers of any shape."""
@@ -109,35 +123,57 @@ class AgentStage:
             reflectivity[rows] = known.reflectivity[np.minimum(faces[rows], len(known.reflectivity) - 1)]
         return FacePlanes(planes, self.agent_of(numbers), reflectivity)
 
-    def _actor(self, agent_id: int, key: ShapeKey) -> _Actor:
+    def _actor(self, agent_id: int, key: ShapeKey, direction: int) -> _Actor:
         actor = self._actors.get(agent_id)
-        if actor is not None and actor.key == key:
+        if actor is not None and actor.key == key and actor.direction == direction:
             self._shapes.move_to_end(key)
             return actor
         known = self._shape(key)
         if actor is None:
-            actor = _Actor(key, self._looks.attach_new_node("agent"), self._numbers.attach_new_node("agent"))
+            nodes = (parent.attach_new_node("agent") for parent in (self._ground, self._looks, self._numbers))
+            actor = _Actor(key, direction, *nodes)
             self._actors[agent_id] = actor
         else:
-            actor.looks.node().remove_all_children()
-            actor.numbers.node().remove_all_children()
+            for node in (actor.looks, actor.ground, actor.numbers):
+                node.node().remove_all_children()
+        if direction not in known.shadows:
+            known.shadows[direction] = self._shadows.cast(known.solid, direction)
+        shadow = known.shadows[direction]
+        if shadow is not None:
+            shadow.instance_to(actor.ground)
+        known.contact.instance_to(actor.ground)
         known.looks.instance_to(actor.looks)
+        if known.lamps is not None:
+            known.lamps.instance_to(actor.looks)
+        if known.pool is not None:
+            known.pool.instance_to(actor.ground)
         known.numbers.instance_to(actor.numbers)
-        actor.key = key
+        actor.key, actor.direction = key, direction
         return actor
 
     def _shape(self, key: ShapeKey) -> _Shape:
         if key not in self._shapes:
             while len(self._shapes) >= max(KEPT_SHAPES, 2 * len(self._actors) + 2):
                 self._shapes.popitem(last=False)
-            self._shapes[key] = _build(key)
+            self._shapes[key] = self._make(key)
         self._shapes.move_to_end(key)
         return self._shapes[key]
 
-
-def _build(key: ShapeKey) -> _Shape:
-    mesh = solid_mesh([shape(key)])
-    return _Shape(_looks(key, mesh), _numbers(key, mesh), mesh.planes, face_reflectivity(mesh))
+    def _make(self, key: ShapeKey) -> _Shape:
+        solid, size = shape(key), np.array(key.size) * SIZE_STEP_M
+        mesh = solid_mesh([solid])
+        shines = self._lamps.night and key.driven
+        return _Shape(
+            solid=solid,
+            contact=self._shadows.contact(size),
+            lamps=self._lamps.of_vehicle(solid, key.driven, key.braking),
+            pool=self._lamps.headlight_pool(float(size[0]) / 2) if shines else None,
+            shadows={},
+            looks=_looks(key, mesh),
+            numbers=_numbers(key, mesh),
+            planes=mesh.planes,
+            reflectivity=face_reflectivity(mesh),
+        )
 
 
 def _looks(key: ShapeKey, mesh: Mesh) -> Any:

@@ -40,7 +40,7 @@ def face_reflectivity(mesh: Mesh) -> Array:
     total = np.bincount(mesh.faces, luma, len(mesh.planes)) / np.maximum(
         np.bincount(mesh.faces, None, len(mesh.planes)), 1
     )
-    return np.asarray(4.0 + 44.0 * (total / 255) ** 1.5)
+    return np.asarray(8.0 + 62.0 * (total / 255) ** 1.3)
 
 
 @dataclass

@@ -41,16 +41,16 @@ class GroundLayer:
 def ground_layers(place: Place, rng: np.random.Generator) -> Iterator[GroundLayer]:
     """Layers from the bottom up; colours vary with the generator."""
     tone = float(rng.uniform(0.85, 1.15))
-    grey = int(104 * tone)
-    green = (int(96 + 20 * rng.random()), int(112 + 16 * rng.random()), int(66 + 16 * rng.random()))
+    grey = int(112 * tone)
+    green = (int(80 + 20 * rng.random()), int(98 + 12 * rng.random()), int(56 + 14 * rng.random()))
     low, high = _bounds(place) - EXTENT_M, _bounds(place, 2) + EXTENT_M
-    yield GroundLayer("terrain", _tiled(low, high), green, "grass", 9.0, 9.0)
+    yield GroundLayer("terrain", _tiled(low, high), green, "grass", 9.0, 18.0)
     walk = int(150 * float(rng.uniform(0.85, 1.1)))
-    yield GroundLayer("walkway", _union(place.walkways), (walk, walk - 4, walk - 10), "pavement", 6.0, 14.0)
-    yield GroundLayer("road", _union(place.drivable), (grey, grey, grey + 4), "asphalt", 7.0, 8.0)
+    yield GroundLayer("walkway", _union(place.walkways), (walk, walk - 4, walk - 10), "pavement", 6.0, 24.0)
+    yield GroundLayer("road", _union(place.drivable), (grey, grey, grey + 4), "asphalt", 7.0, 14.0)
     blocks = _union(place.intersections)
-    yield GroundLayer("intersection", blocks, (grey - 8, grey - 8, grey - 5), "asphalt", 7.0, 8.0, 0.6)
-    yield GroundLayer("wheel tracks", wheel_tracks(place), (28, 28, 30), "", 1.0, 8.0, 0.10)
+    yield GroundLayer("intersection", blocks, (grey - 8, grey - 8, grey - 5), "asphalt", 7.0, 14.0, 0.6)
+    yield GroundLayer("wheel tracks", wheel_tracks(place), (28, 28, 30), "", 1.0, 8.0, 0.06)
     yield GroundLayer("crossing", crossing_paint(place.crossings), WHITE, "asphalt", 5.0, 60.0, 0.9)
     stops = _union(tuple(stop.polygon for stop in place.stop_lines))
     yield GroundLayer("stop line", stops, WHITE, "asphalt", 5.0, 60.0, 0.9)

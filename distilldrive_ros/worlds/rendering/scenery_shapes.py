@@ -18,7 +18,6 @@ from distilldrive_ros.datasets.demo_scene.shapes import (
 )
 from distilldrive_ros.worlds.world import Scenery, SceneryKind
 
-STOREY_M = 3.2
 # Houses above this height are towers with a drawn facade, m.
 TOWER_ABOVE_M = 10.5
 TOWER_WALLS: tuple[Color, ...] = (*WALLS, (150, 156, 164), (126, 138, 150), (206, 204, 198), (172, 160, 146))
@@ -76,12 +75,12 @@ def tree(spread: float, height: float, rng: np.random.Generator) -> Solid:
     low, high = stem, height
     middle = np.array([0.0, 0.0, (low + high) / 2])
     stretch = np.array([1.0, 1.0, (high - low) / (2 * radius)])
-    balls = [Ball(middle, 0.72 * radius, shade(leaf, 0.7))]
+    balls = [Ball(middle, 0.72 * radius, shade(leaf, 0.6))]
     for _ in range(9):
         direction = rng.normal(size=3)
         direction /= np.linalg.norm(direction)
         place = middle + stretch * direction * radius * float(rng.uniform(0.5, 0.66))
-        bright = 0.95 + 0.22 * direction[2] + float(rng.uniform(-0.06, 0.06))
+        bright = 0.82 + 0.2 * direction[2] + float(rng.uniform(-0.06, 0.06))
         balls.append(Ball(place, float(rng.uniform(0.32, 0.46)) * radius, shade(leaf, bright)))
     thick = max(0.16, 0.035 * height)
     trunk = tuple(box_faces((0.0, 0.0, (stem + 0.5) / 2), (thick, thick, stem + 0.5), BARK))

@@ -9,17 +9,20 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.geometry.boxes import box_corners
 from distilldrive_ros.geometry.poses import planar_pose, transform_points
 from distilldrive_ros.worlds.rendering import textures
+from distilldrive_ros.worlds.rendering.agent_shadows import block_shadows
 from distilldrive_ros.worlds.rendering.face_registry import StaticFaces, face_reflectivity, number_colors
 from distilldrive_ros.worlds.rendering.ground_mesh import GroundLayer, ground_layers
 from distilldrive_ros.worlds.rendering.kerb import kerb_solid
+from distilldrive_ros.worlds.rendering.lamps import Lamps
 from distilldrive_ros.worlds.rendering.lighting import Lighting
+from distilldrive_ros.worlds.rendering.materials import PLAIN, Materials, scenery_materials, wall_coordinates
 from distilldrive_ros.worlds.rendering.mesh import Mesh, area_triangles, geom_node, join, solid_mesh
 from distilldrive_ros.worlds.rendering.panda import core
 from distilldrive_ros.worlds.rendering.scenery_shapes import scenery_solid
-from distilldrive_ros.worlds.world import Place, Scenery
+from distilldrive_ros.worlds.rendering.traffic_lights import light_post
+from distilldrive_ros.worlds.world import Place, Scenery, SceneryKind
 
 Array = NDArray[np.float64]
 
@@ -27,6 +30,7 @@ Array = NDArray[np.float64]
 SQUARE_M = 60.0
 UP = np.array([[0.0, 0.0, 1.0]])
 BLOTCH_M = 83.0
+LAMP_ARM_M = 1.45
 
 
 class StaticScene:
@@ -39,6 +43,7 @@ class StaticScene:
         self._light, self._shift = light, shift
         self._textures: dict[str, Any] = {}
         self._texture_rng = rng
+        self._materials = Materials(rng, light.night)
         faces = StaticFaces()
         order = 1
         for layer in ground_layers(place, rng):
@@ -94,22 +99,50 @@ class StaticScene:
         node.set_transparency(core.TransparencyAttrib.M_alpha)
         lay_flat(node, order)
 
-    def _add_scenery(self, place: Place, faces: StaticFaces) -> None:
-        squares: dict[tuple[int, int], list[tuple[Mesh, Array]]] = defaultdict(list)
-        for thing in place.scenery:
-            square = tuple(np.floor(thing.position / SQUARE_M).astype(int).tolist())
-            squares[square].append((solid_mesh([scenery_solid(thing)]), _pose(thing)))
-        for solid, center in kerb_solid(place, SQUARE_M):
-            square = tuple(np.floor(center / SQUARE_M).astype(int).tolist())
-            squares[square].append((solid_mesh([solid]), planar_pose(center[0], center[1], 0.0)))
-        for square in sorted(squares):
-            self._add_mesh(str(square), join(squares[square]), faces)
+    def light_streets(self, scenery: tuple[Scenery, ...], lamps: Lamps) -> None:
+        """Pools of light below the street lamps."""
+        pools = core.NodePath("street light")
+        for thing in scenery:
+            if thing.kind is SceneryKind.STREET_LAMP:
+                reach = np.array([np.cos(thing.yaw), np.sin(thing.yaw)]) * LAMP_ARM_M
+                x, y = (thing.position + reach - self._shift[:2]).tolist()
+                lamps.street_pool(x, y).reparent_to(pools)
+        pools.flatten_strong()
+        pools.reparent_to(self.looks)
+        lay_flat(pools, self.shadow_order + 1)
 
-    def _add_mesh(self, name: str, mesh: Mesh, faces: StaticFaces) -> None:
+    def _add_scenery(self, place: Place, faces: StaticFaces) -> None:
+        squares: dict[tuple[int, int, str], list[tuple[Mesh, Array, Array]]] = defaultdict(list)
+        for thing in place.scenery:
+            x, y = np.floor(thing.position / SQUARE_M).astype(int).tolist()
+            for material, solid in scenery_materials(thing):
+                mesh = solid_mesh([solid])
+                squares[x, y, material].append((mesh, _pose(thing), wall_coordinates(mesh, material)))
+        for light in place.lights:
+            x, y = np.floor(light.position[:2] / SQUARE_M).astype(int).tolist()
+            solid, pose = light_post(light)
+            mesh = solid_mesh([solid])
+            squares[x, y, PLAIN].append((mesh, pose, wall_coordinates(mesh, PLAIN)))
+        for solid, center in kerb_solid(place, SQUARE_M):
+            x, y = np.floor(center / SQUARE_M).astype(int).tolist()
+            mesh = solid_mesh([solid])
+            pose = planar_pose(center[0], center[1], 0.0)
+            squares[x, y, PLAIN].append((mesh, pose, wall_coordinates(mesh, PLAIN)))
+        for square in sorted(squares):
+            meshes = squares[square]
+            uv = np.concatenate([coordinates for _, _, coordinates in meshes])
+            self._add_mesh(square[2], join([(mesh, pose) for mesh, pose, _ in meshes]), uv, faces)
+
+    def _add_mesh(self, material: str, mesh: Mesh, uv: Array, faces: StaticFaces) -> None:
+        name = f"scenery {material}"
         vertices = mesh.vertices - self._shift
         colors = mesh.colors.copy()
         colors[:, :3] = np.clip(mesh.colors[:, :3] * self._light.shade(mesh.normals), 0, 255)
-        self.looks.attach_new_node(geom_node(name, vertices, mesh.triangles, colors))
+        looks = self.looks.attach_new_node(
+            geom_node(name, vertices, mesh.triangles, colors, uv=None if material == PLAIN else uv)
+        )
+        if material != PLAIN:
+            self._materials.apply(looks, material)
         planes = mesh.planes.copy()
         first = faces.register(planes, face_reflectivity(mesh))
         numbers = number_colors(first + mesh.faces)
@@ -125,13 +158,9 @@ def lay_flat(node: Any, order: int) -> None:
 
 def sun_shadows(blocks: Array, pose: Array, light: Lighting) -> list[shapely.Geometry]:
     """Shadows on the ground of blocks (n, 7) of a solid at a 4x4 pose."""
-    lean = light.sun_direction[:2] / light.sun_direction[2]
-    found = []
-    sound = np.concatenate([blocks[:, :3], np.abs(blocks[:, 3:6]), blocks[:, 6:]], axis=1)
-    for corners in box_corners(sound) if len(blocks) else ():
-        moved = transform_points(pose, corners)
-        found.append(shapely.MultiPoint(moved[:, :2] - moved[:, 2:] * lean).convex_hull)
-    return found
+    lean = (light.sun_direction[:2] / light.sun_direction[2]) @ pose[:2, :2]
+    turned = block_shadows(blocks, lean)
+    return [shapely.transform(s, lambda points: transform_points(pose, points)) for s in turned]
 
 
 def _pose(thing: Scenery) -> Array:

@@ -54,6 +54,11 @@ def blotches(rng: np.random.Generator) -> Array:
     return 0.9 + 0.05 * soft_noise(rng, SIZE, 1.7)
 
 
+def foliage(rng: np.random.Generator) -> Array:
+    """Leaves: light tips before dark gaps."""
+    return np.clip(0.78 + 0.2 * soft_noise(rng, SIZE, 0.35) + 0.12 * soft_noise(rng, SIZE, 1.2), 0.3, 1.0)
+
+
 def soft_disc(power: float = 1.5) -> Array:
     """Alpha (64, 64): full in the middle, none at the rim."""
     axis = (np.arange(64) + 0.5) / 32 - 1
@@ -76,6 +81,6 @@ def upload(name: str, values: Array, alpha: Array | None = None, repeat: bool = 
     wrap = core.SamplerState.WM_repeat if repeat else core.SamplerState.WM_clamp
     texture.set_wrap_u(wrap)
     texture.set_wrap_v(wrap)
-    texture.set_minfilter(core.SamplerState.FT_linear_mipmap_linear)
+    texture.set_minfilter(core.SamplerState.FT_linear_mipmap_nearest)
     texture.set_magfilter(core.SamplerState.FT_linear)
     return texture

@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shapely
 
+from distilldrive_ros.bags.convert import convert_scene
 from distilldrive_ros.bench.scratch_dataset import make_scratch_dataset
 from distilldrive_ros.cli.main import main
 from distilldrive_ros.cli.navsim import planner_factory
-from distilldrive_ros.datasets.map_expansion import Lane
 from distilldrive_ros.datasets.nuscenes import NuScenes
-from distilldrive_ros.datasets.route import find_route
 from distilldrive_ros.evaluation.navsim.closed_loop import Rollout, WindowScorer, drive, recorded_drive
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
 from distilldrive_ros.evaluation.navsim.planners import Planner, ReferencePlanner
@@ -27,7 +25,6 @@ from distilldrive_ros.planning.pdm.errors import ScoringError
 from distilldrive_ros.planning.pdm.world import MapLayer, ObjectKind, ObjectTracks
 from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCandidates, ScoreType
 from distilldrive_ros.scene.command import Command
-from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.scene.sensor_frame import Degraded
 
 
@@ -171,35 +168,6 @@ def test_reactive_car_without_hindrance_moves_as_recorded() -> None:
     np.testing.assert_allclose(advanced(recorded, True, far).poses, recorded.poses, atol=1e-6)
 
 
-def lane(token: str, points: list[list[float]], successors: tuple[str, ...] = (), connector: bool = False) -> Lane:
-    line = shapely.LineString(points)
-    return Lane(token, connector, line.buffer(1.75, cap_style="flat"), line, successors)
-
-
-def test_route_follows_successors_and_lane_changes() -> None:
-    lanes = [
-        lane("a", [[0, 0], [50, 0]], ("b", "turn")),
-        lane("turn", [[50, 0], [60, 3], [65, 20]], connector=True),
-        lane("b", [[50, 0], [100, 0]]),
-        lane("left", [[0, 3.5], [100, 3.5]]),
-        lane("oncoming", [[100, 7], [0, 7]]),
-    ]
-    straight = np.stack([np.arange(5.0, 95.0), np.zeros(90), np.zeros(90)], axis=-1)
-    route = find_route(lanes, straight)
-    assert {"a", "b", "left"} <= route.lanes and "oncoming" not in route.lanes
-    np.testing.assert_allclose(route.centerline[:, 1], 0.0, atol=1e-9)
-    assert route.centerline[0, 0] == 0.0 and route.centerline[-1, 0] > 200.0
-    changing = straight.copy()
-    changing[:, 1] = 3.5 / (1 + np.exp(-(changing[:, 0] - 40.0) / 3.0))
-    moved = find_route(lanes, changing)
-    assert moved.centerline[0, 1] == 0.0 and moved.centerline[-1, 1] == pytest.approx(3.5)
-    across = RoadPath(moved.centerline).locate(changing[:, :2])[1]
-    assert np.abs(across).max() < 1.8
-    with pytest.raises(DatasetError, match="no lane"):
-        find_route(lanes, straight + [0.0, 300.0, 0.0])
-    assert find_route(lanes, straight[:1]).lanes >= {"a"}
-
-
 def test_commands_are_those_of_the_bags(made_up: NuScenes) -> None:
     worlds = SceneWorlds(made_up, made_up.scenes[0])
     assert {worlds.command(step) for step in range(worlds.steps)} == {Command.STRAIGHT}
@@ -273,3 +241,23 @@ def test_a_scene_that_cannot_be_scored_is_left_out_and_named(
     (bare / made_up.version).symlink_to(made_up.dataroot / made_up.version)
     assert main(["navsim", "--dataroot", str(bare), "--version", made_up.version]) == 2
     assert "download the nuScenes map expansion" in capsys.readouterr().err
+
+
+def test_plans_of_a_replay_on_the_command_line(
+    made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = tmp_path / "bag", tmp_path / "out.json"
+    convert_scene(made_up, made_up.scenes[0], bag, sweeps=False)
+    assert main(["replay", str(bag), "--model", "ctra", "--out", str(tmp_path)]) == 0
+    plans = f"replayed={tmp_path / 'plans.mcap'}"
+    root = ["navsim", "--dataroot", str(made_up.dataroot), "--version", made_up.version]
+    assert main([*root, "--plans", plans, "--json", str(out)]) == 0
+    recorded, replayed = json.loads(out.read_text())["total"]
+    assert (replayed["planner"], replayed["agents"], replayed["windows"]) == ("replayed", "single plans", 4)
+    # The recorded vehicle goes straight on at one speed, and so does the plan.
+    assert replayed["pdms"]["PDMS"] == pytest.approx(recorded["pdms"]["PDMS"], abs=0.05)
+    assert "note:" not in capsys.readouterr().out
+    assert main(["replay", str(bag), "--model", "ego_mlp", "--out", str(tmp_path), "--force"]) == 0
+    capsys.readouterr()
+    assert main([*root, "--plans", plans]) == 0
+    assert "note: replayed: the weights are untrained: these numbers mean nothing" in capsys.readouterr().out

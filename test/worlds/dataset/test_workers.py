@@ -26,9 +26,18 @@ def work(job, advance):
     if name == "refused":
         raise WorldError("no way through")
     if name == "full":
+        if Path(job).with_name("fifo").exists():
+            Path(job).with_name("fifo").read_text()  # until the other one is at work
         raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
     if name == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == "busy":
+        try:
+            Path(job).with_name("fifo").write_text("at work")
+            while True:
+                advance(0.0)
+        finally:
+            Path(job).write_text("put away")
     if name.startswith("endless"):
         print(name, flush=True)
         while True:
@@ -75,6 +84,14 @@ def test_what_would_meet_all_ends_the_run(work: object, tmp_path: Path, name: st
     with pytest.raises(WorldError, match=said):
         list(run_jobs(work, jobs, 1, lambda share: None))  # type: ignore[arg-type]
     assert not (tmp_path / "b").exists()
+
+
+def test_others_put_away_what_they_hold_when_a_run_ends(work: object, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    jobs = [str(tmp_path / name) for name in ("busy", "full")]
+    with pytest.raises(WorldError, match="No space left"):
+        list(run_jobs(work, jobs, 2, lambda share: None))  # type: ignore[arg-type]
+    assert (tmp_path / "busy").read_text() == "put away"
 
 
 def test_workers_end_when_their_caller_is_killed(work: object, tmp_path: Path, repository: Path) -> None:

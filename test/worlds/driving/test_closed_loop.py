@@ -174,8 +174,8 @@ def test_it_ends_with_whom_it_hits(small_world: ModuleType) -> None:
     loop = drive(small_world.SmallWorld(drivers=(parked,)))
     assert loop.ended is EndReason.COLLISION
     assert loop.log.events[-2].detail.startswith("the vehicle touches vehicle.car 0 at ")
-    # Front bumper of the nuScenes car 3.43 m ahead of its rear axle, rear of the parked one at 57.75 m.
-    assert loop.snapshot.ego.position[0] == pytest.approx(57.75 - 3.43, abs=0.85)
+    # Front bumper 4.05 m ahead of the rear axle, rear of the parked one at 57.75 m.
+    assert loop.snapshot.ego.position[0] == pytest.approx(57.75 - 4.05, abs=0.85)
 
 
 def test_it_ends_off_the_road(small_world: ModuleType) -> None:

@@ -34,6 +34,7 @@ MACHINE_YELLOW: Color = (226, 168, 30)
 
 # A full cycle of two steps, as a share of the height; its positions that are modelled.
 STRIDE_OF_HEIGHT, STRIDE_POSITIONS = 0.82, 8
+SHOULDERS_OF_HEIGHT = 0.32
 # The foot's length is part of a pedestrian's depth at any position of the stride, m.
 FOOT_M = 0.2
 SIZE_STEP_M = 0.01
@@ -136,7 +137,9 @@ def _person(
     if kind == "pedestrian.personal_mobility":
         swing = 0.1
     stride = FOOT_M + (max(length, 0.3) - FOOT_M) * swing
-    return pedestrian(stride, max(width, 0.35), height, shirt, trousers)
+    # Boxes are drawn wide around people; shoulders are a third of the height.
+    shoulders = min(max(width, 0.35), SHOULDERS_OF_HEIGHT * height)
+    return pedestrian(stride, shoulders, height, shirt, trousers)
 
 
 def _one_of(choices: tuple[Color, ...], rng: np.random.Generator) -> Color:

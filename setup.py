@@ -50,9 +50,7 @@ setup(
     data_files=data_files(),
     install_requires=requirements("requirements.txt"),
     extras_require={
-        "ros": requirements("requirements-ros.txt"),
-        "world": requirements("requirements-world.txt"),
-        "test": requirements("requirements-test.txt"),
+        extra: requirements(f"requirements-{extra}.txt") for extra in ("ros", "world", "train", "export", "test")
     },
     entry_points={"console_scripts": [f"{name} = {target}" for name, target in PROGRAMS.items()]},
 )

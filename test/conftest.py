@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -58,6 +60,22 @@ def shared_dir() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip("reference data ../shared is not here (it lies beside the checkout for developers only)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def distilldrive_golden(shared_dir: Path) -> Path:
+    """Folder of the numbers recorded from the reference of DistillDrive."""
+    return shared_dir / "golden" / "distilldrive"
+
+
+@pytest.fixture(scope="session")
+def distilldrive_rules(distilldrive_golden: Path) -> ModuleType:
+    """The weight and input rules that came with those numbers."""
+    spec = importlib.util.spec_from_file_location("distilldrive_golden_rules", distilldrive_golden / "weights.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ ROOMS = {
     "visualization": 3,
     "bags": 3,
     "evaluation": 3,
+    "training": 3,
     "worlds": 3,
     "nodes": 4,
     "cli": 5,
@@ -31,7 +32,7 @@ ROS_PACKAGES = {
     "message_filters", "tf_transformations", "launch", "launch_ros", "ament_index_python", "rosidl_runtime_py",
 }  # fmt: skip
 ROS_ROOMS = {"nodes", "cli", "bench", "environment"}
-TORCH_ROOMS = {"models", "nodes", "cli", "bench", "environment"}
+TORCH_ROOMS = {"models", "training", "nodes", "cli", "bench", "environment"}
 # Rooms of one floor may not know each other, but for these.
 SAME_FLOOR = {
     ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),

@@ -15,7 +15,6 @@ from pathlib import Path
 from time import perf_counter
 
 from distilldrive_ros.bags.qos import SENSOR_QOS, TopicQos
-from distilldrive_ros.bags.scene_source import KeyFrame, SceneSource
 from distilldrive_ros.bags.sensor_messages import (
     camera_info_template,
     cloud_parts,
@@ -58,6 +57,7 @@ from distilldrive_ros.datasets.map_region import map_region
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.point_files import points_of
 from distilldrive_ros.datasets.records import SampleData, Scene
+from distilldrive_ros.datasets.scene_source import KeyFrame, SceneSource
 from distilldrive_ros.scene.errors import BagError, DatasetError
 
 # Raised whenever the same source gives other bags: finished bags of another version are not taken for finished.

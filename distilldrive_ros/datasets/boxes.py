@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ class SceneBoxes:
     `starts[k]:starts[k + 1]` are those of key frame k. World coordinates: `centers` (N, 3) m, `rotations` (N, 4)
     quaternions (w, x, y, z), `velocities` (N, 3) m/s (NaN: unknown), `futures` (N, 12, 3) m (NaN: unknown). `sizes`
     (N, 3) are length, width, height. `ids` (N,) are rows of the instance table, `classes` (N,) indices of
-    `CLASS_NAMES`. `left_out` counts the boxes of other categories. Boxes without a LiDAR point are kept: a planner
-    must not hit them either.
+    `CLASS_NAMES`, `lidar_points` (N,) counts of returns (-1: not counted). `left_out` counts the boxes of other
+    categories. Boxes without a LiDAR point are kept: a planner must not hit them either.
     """
 
     starts: NDArray[np.int64]
@@ -39,6 +40,7 @@ class SceneBoxes:
     rotations: Array
     velocities: Array
     futures: Array
+    lidar_points: NDArray[np.int64]
     left_out: dict[str, int]
 
     def of_sample(self, index: int) -> slice:
@@ -90,6 +92,7 @@ def scene_boxes(nuscenes: NuScenes, samples: Sequence[Sample]) -> SceneBoxes:
         rotations=rotations,
         velocities=_velocities(nuscenes, rows, stamps, centers),
         futures=track_futures(ids, stamps, centers),
+        lidar_points=_column(nuscenes, rows, "num_lidar_pts", 1)[:, 0].astype(np.int64),
         left_out=dict(left_out),
     )
 
@@ -107,9 +110,10 @@ def _column(nuscenes: NuScenes, rows: list[Row], field: str, length: int) -> Arr
     if len(values) == len(rows) and np.isfinite(values).all() and (length != 4 or (np.abs(values).sum(1) > 1e-6).all()):
         return values
     for row in rows:
-        value = row.get(field)
-        good = isinstance(value, list) and len(value) == length and all(isinstance(v, (int, float)) for v in value)
-        if not good or not np.isfinite(np.array(value)).all() or (length == 4 and not np.any(value)):
+        value: Any = row.get(field)
+        entries: list[Any] = value if isinstance(value, list) else [value]
+        good = len(entries) == length and all(isinstance(v, (int, float)) for v in entries)
+        if not good or not np.isfinite(np.array(entries)).all() or (length == 4 and not np.any(entries)):
             path = nuscenes.tables.path("sample_annotation")
             raise DatasetError(f"{path}, row {row['token']}: {field} is {value}, not {length} usable numbers")
     return values

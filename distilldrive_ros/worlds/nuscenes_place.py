@@ -43,15 +43,13 @@ def place_from_map(
         DatasetError: the map is damaged.
     """
     track = shapely.LineString(drive) if len(drive) > 1 else shapely.Point(drive[0])
-    area = track.buffer(REACH_M)
+    area, near = track.buffer(REACH_M), track.buffer(SCENERY_REACH_M)
     drivable = _polygons(p.intersection(area) for p in expansion.drivable_areas.near(area))
     road = shapely.union_all(drivable)
     blocks = _polygons(p.intersection(area) for p in expansion.road.near(area))
     walkways = _polygons(p.intersection(area) for p in expansion.walkways.near(area))
     if not walkways:
-        walkways = _polygons([road.buffer(WALKWAY_M).difference(road).intersection(track.buffer(SCENERY_REACH_M))])
-    near = track.buffer(SCENERY_REACH_M)
-    visible_road = shapely.union_all(_polygons([road.intersection(near)]))
+        walkways = _polygons([road.buffer(WALKWAY_M).difference(road).intersection(near)])
     return Place(
         name=location,
         drivable=drivable,
@@ -62,7 +60,7 @@ def place_from_map(
         crossings=_polygons(expansion.crossings.near(area)),
         walkways=walkways,
         stop_lines=tuple(StopLine(p, "") for p in _polygons(expansion.stop_lines.near(area))),
-        scenery=roadside(visible_road, keep_free, np.random.default_rng(seed)),
+        scenery=roadside(road, near, keep_free, np.random.default_rng(seed)),
     )
 
 

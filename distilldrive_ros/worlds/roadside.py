@@ -22,12 +22,24 @@ CLEARANCE_M = 0.8
 
 
 def roadside(
-    road: shapely.Geometry, keep_free: Sequence[shapely.Geometry], rng: np.random.Generator, density: float = 1.0
+    road: shapely.Geometry,
+    within: shapely.Geometry,
+    keep_free: Sequence[shapely.Geometry],
+    rng: np.random.Generator,
+    density: float = 1.0,
 ) -> tuple[Scenery, ...]:
-    """Scenery along the outline of a road area that neither overlaps the road nor `keep_free` nor itself."""
+    """Scenery along a road that overlaps neither the road nor `keep_free` nor itself.
+
+    Args:
+        road: area of all road.
+        within: where the road's outline gets scenery beside it.
+        keep_free: other areas where nothing may stand.
+        rng: chooses.
+        density: share of the usual number of things.
+    """
     blocked = _Blocked(road, keep_free)
     found: list[Scenery] = []
-    for thing in _candidates(road, rng, density):
+    for thing in _candidates(shapely.intersection(road, within), rng, density):
         if blocked.take(thing):
             found.append(thing)
     return tuple(found)
@@ -62,7 +74,8 @@ def footprint(thing: Scenery) -> shapely.Polygon:
 
 def _candidates(road: shapely.Geometry, rng: np.random.Generator, density: float) -> Iterator[Scenery]:
     """Lamps, signs and trees near the road, then houses in rows behind them."""
-    rings = [ring for part in shapely.get_parts(road) for ring in (part.exterior, *part.interiors)]
+    parts = [part for part in shapely.get_parts(road) if part.geom_type == "Polygon"]
+    rings = [ring for part in parts for ring in (part.exterior, *part.interiors)]
     for ring in rings:
         for s, kind in _spread(ring.length, rng, density):
             foot, outward = _beside(road, ring, s, LAMP_M if kind is not SceneryKind.TREE else TREE_M)

@@ -115,6 +115,8 @@ def test_every_input_changes_the_step_that_uses_it(tmp_path: Path, repository: P
         "packages", "kernels", "test-packages", "world-packages", *built
     }  # fmt: skip
     assert changed_by(requirements + "requirements-test.txt") == {"test-packages"}
+    assert changed_by(requirements + "requirements-train.txt") == {"test-packages"}
+    assert changed_by(requirements + "requirements-export.txt") == {"test-packages"}
     assert changed_by(requirements + "requirements-world.txt") == {"world-packages"}
     assert changed_by("msg/EgoStatus.msg") == {"messages"}
     assert changed_by("CMakeLists.txt") == {"messages"}

@@ -48,7 +48,13 @@ VISIBILITIES = (
 
 def visibility_token(share: float) -> str:
     """Token of the level that holds a visible share; the lowest level for NaN (nothing points at the object)."""
-    for token, _, _, upper in VISIBILITIES:
-        if share <= upper:
-            return token
-    return "1"
+    return _visibility(share)[0]
+
+
+def visibility_level(share: float) -> str:
+    """Name of the same level, such as `v80-100`: roots number them as they like."""
+    return _visibility(share)[1]
+
+
+def _visibility(share: float) -> tuple[str, str, str, float]:
+    return next((row for row in VISIBILITIES if share <= row[3]), VISIBILITIES[0])

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_DROPOUT = 0.1
+
 
 @dataclass(frozen=True)
 class PaddedMap:
@@ -39,6 +41,7 @@ class CrossBevAttention(nn.Module):
         self.output_proj = nn.Linear(width, width)
         self.value_proj = nn.Sequential(nn.Conv2d(bev_width, width, 3, padding=1), nn.ReLU())
         self._extent = extent
+        self.dropout = nn.Dropout(_DROPOUT)
 
     def value_map(self, bev: Tensor) -> Tensor:
         """Values of all cells: bev [B, G, G, bev_width] -> [B, width, G, G]."""
@@ -53,7 +56,7 @@ class CrossBevAttention(nn.Module):
         else:
             sampled = self._sample_dense(points, weights, source)
         out: Tensor = self.output_proj(sampled)
-        return out + feature
+        return self.dropout(out) + feature
 
     def _sample_dense(self, points: Tensor, weights: Tensor, values: Tensor) -> Tensor:
         grid = points.flip(-1) / self._extent

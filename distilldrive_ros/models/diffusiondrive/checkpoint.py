@@ -111,6 +111,11 @@ _SELECTOR_PREFIXES = tuple(
 )  # fmt: skip
 
 
+def is_selector_entry(key: str) -> bool:
+    """Whether a parameter of this name belongs to the mode selector."""
+    return key.startswith(_SELECTOR_PREFIXES)
+
+
 def _stripped(key: str) -> str:
     for prefix in _PREFIXES:
         key = key.removeprefix(prefix)

@@ -15,6 +15,7 @@ from distilldrive_ros.models.diffusiondrive.scene_encoder import SceneFeatures
 from distilldrive_ros.models.distilldrive.attention import MultiheadAttention
 
 POSE_SIZE = 3
+_DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class DenoisingLayer(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.norm3 = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(_DROPOUT)
         self.time_modulation = TimeModulation(width)
         self.task_decoder = TaskDecoder(width, config.num_points)
 
@@ -99,8 +101,8 @@ class DenoisingLayer(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """feature [B, M, D], points [B, M, P, 2] m, time [B, 1, D] -> poses [B, M, P, 3], logits [B, M] or None."""
         x = self.cross_bev_attention(feature, points, source)
-        x = self.norm1(x + self.cross_agent_attention(x, scene.agents_query, scene.agents_query))
-        x = self.norm2(x + attend_to_single(self.cross_ego_attention, x, scene.ego_query, execution))
+        x = self.norm1(x + self.dropout(self.cross_agent_attention(x, scene.agents_query, scene.agents_query)))
+        x = self.norm2(x + self.dropout(attend_to_single(self.cross_ego_attention, x, scene.ego_query, execution)))
         x = self.time_modulation(self.norm3(self.ffn(x)), time)
         raw = self.task_decoder.plan_reg_branch(x).unflatten(-1, (-1, POSE_SIZE))
         poses = torch.cat([raw[..., :2] + points, math.pi * raw[..., 2:].tanh()], dim=-1)

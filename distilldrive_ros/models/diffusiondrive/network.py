@@ -138,9 +138,16 @@ class DiffusionDriveNetwork(nn.Module):
         self, features: BackboneOutputs, scene: SceneFeatures, noise: PlannerNoise, sampling: SamplingMode
     ) -> DiffusionOutputs:
         """Agents, map and trajectories."""
-        side = self.config.lidar_cells
-        semantic = F.interpolate(
-            self._bev_semantic_head(features.bev_up), size=(side // 2, side), mode="bilinear", align_corners=False
-        )
         plan = self._trajectory_head(scene, noise, sampling, self.execution)
-        return DiffusionOutputs(plan, self._agent_head(scene.agents_query), semantic)
+        return DiffusionOutputs(plan, self.decode_agents(scene), self.decode_bev(features))
+
+    def decode_agents(self, scene: SceneFeatures) -> AgentOutputs:
+        """Vehicles around."""
+        agents: AgentOutputs = self._agent_head(scene.agents_query)
+        return agents
+
+    def decode_bev(self, features: BackboneOutputs) -> Tensor:
+        """Map classes ahead, logits as `DiffusionOutputs.bev_semantic`."""
+        side = self.config.lidar_cells
+        logits = self._bev_semantic_head(features.bev_up)
+        return F.interpolate(logits, size=(side // 2, side), mode="bilinear", align_corners=False)

@@ -168,6 +168,23 @@ class TrajectoryHead(nn.Module):
             modes.append(logit)
         return PassOutputs(tuple(poses), tuple(modes))
 
+    def denoise(self, points: Tensor, timesteps: Tensor, scene: SceneFeatures) -> PassOutputs:
+        """One pass as it is trained: every stream has its own timestep, all layers classify their modes, and no
+        gradient flows through the way-points from layer to layer.
+
+        points [B, M, P, 2] m, timesteps [B] int64.
+        """
+        feature = self.plan_anchor_encoder(point_code(points))
+        time = self.time_mlp(timesteps)[:, None]
+        poses, modes = [], []
+        for layer in self._denoising_layers():
+            values = layer.cross_bev_attention.value_map(scene.cross_bev)
+            pose, logit = layer(feature, points, time, scene, values, Execution.PLAIN, True)
+            points = pose[..., :2].detach()
+            poses.append(pose)
+            modes.append(logit)
+        return PassOutputs(tuple(poses), tuple(modes))
+
     def _modes_wanted(self, index: int, count: int) -> bool:
         return self.config.variant is not Variant.SELECTOR and index + 1 == count
 

@@ -14,6 +14,7 @@ from distilldrive_ros.models.distilldrive.mlp import linear_relu_norm
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
 
 _MIN_DEPTH = 1e-5
+_POINT_DROPOUT = 0.15
 
 Aggregation = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """An implementation of the op, arguments as `deformable_aggregation`."""
@@ -81,6 +82,8 @@ class DeformableAggregation(nn.Module):
         points = self.kps_generator(anchor, feature)
         locations = project_to_cameras(points, cameras.projection, cameras.image_size)
         weights = self._weights(feature + embed, cameras.projection)
+        if self.training:
+            weights = _drop_points(weights)
         samples = cameras.aggregate(cameras.tokens, cameras.shapes, cameras.starts, locations, weights)
         return torch.cat((self.output_proj(samples), feature), dim=-1)
 
@@ -96,3 +99,9 @@ class DeformableAggregation(nn.Module):
         weights = logits.view(batch, num_instances, -1, self.num_groups).softmax(dim=2)
         weights = weights.view(batch, num_instances, num_cameras, self.num_levels, -1, self.num_groups)
         return weights.permute(0, 1, 4, 2, 3, 5)
+
+
+def _drop_points(weights: Tensor) -> Tensor:
+    """Training only: leave out some pairs of point and camera with all their levels, and scale up the others."""
+    kept = F.dropout(weights.new_ones(weights.shape[:4]), _POINT_DROPOUT)
+    return weights * kept[..., None, None]

@@ -7,11 +7,12 @@ LiDAR frame: x right, y forward. A checkpoint overwrites all of them.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.config import BOX_SIZE, NUM_COMMANDS, DistillDriveConfig
+from distilldrive_ros.models.distilldrive.config import BOX_SIZE, NUM_COMMANDS, DistillDriveConfig, MotionConfig
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
 _DETECTION_RADIUS = 55.0
@@ -41,6 +42,27 @@ _MIN_RADIUS = 6.0
 _MAX_LATERAL_ACCELERATION = 3.0
 
 
+@dataclass(frozen=True)
+class AnchorSet:
+    """Where a network starts from (spec 6.1), float32.
+
+    detection [N, 11] undecoded boxes; map [M, 2 S] polylines; motion [classes, modes, steps, 2] positions in the
+    agent's frame, x along its heading; plan [commands, modes, steps, 2] positions of the LiDAR.
+    """
+
+    detection: Tensor
+    map: Tensor
+    motion: Tensor
+    plan: Tensor
+
+
+def procedural_anchors(config: DistillDriveConfig) -> AnchorSet:
+    """Plain geometry."""
+    return AnchorSet(
+        detection_anchors(config), map_anchors(config), motion_anchors(config.motion), plan_anchors(config.motion)
+    )
+
+
 def detection_anchors(config: DistillDriveConfig) -> Tensor:
     """Boxes [N, 11] on a sunflower pattern within 55 m: equal density, one size, heading along +y, standing still."""
     count = config.detection.num_anchors
@@ -66,9 +88,8 @@ def map_anchors(config: DistillDriveConfig) -> Tensor:
     return points.flatten(1)
 
 
-def motion_anchors(config: DistillDriveConfig) -> Tensor:
+def motion_anchors(motion: MotionConfig) -> Tensor:
     """Positions [classes, modes, steps, 2] in the agent's frame, x along its heading: stop, straight, left, right."""
-    motion = config.motion
     anchors = []
     for name in CLASS_NAMES:
         for mode in range(motion.agent_modes):
@@ -78,9 +99,8 @@ def motion_anchors(config: DistillDriveConfig) -> Tensor:
     return torch.stack(anchors).view(len(CLASS_NAMES), motion.agent_modes, motion.agent_steps, 2)
 
 
-def plan_anchors(config: DistillDriveConfig) -> Tensor:
+def plan_anchors(motion: MotionConfig) -> Tensor:
     """Ego positions [commands, modes, steps, 2] in the LiDAR frame: per command drivable arcs of several speeds."""
-    motion = config.motion
     duration = motion.ego_steps * motion.step_seconds
     arcs = []
     for wanted in _EGO_TURN:

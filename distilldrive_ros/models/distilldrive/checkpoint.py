@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
+from distilldrive_ros.models.distilldrive.config import PUBLISHED_FORM, DistillDriveConfig
 from distilldrive_ros.models.distilldrive.training_only import TRAINING_ONLY_PREFIXES
+from distilldrive_ros.models.network_form import check_forms, stored_form
 from distilldrive_ros.models.weight_files import check_entries, examples, file_digest, read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError
 
@@ -16,6 +19,7 @@ TEACHER_PREFIX = "head.distillation_head."
 
 _PARALLEL_PREFIX = "module."
 _BATCH_COUNTER = ".num_batches_tracked"
+_MOTION_PART = "motion_plan_head."
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,15 @@ class CheckpointReport:
         )
 
 
-def load_checkpoint(network: nn.Module, path: Path) -> CheckpointReport:
-    """Fill `network` from a weight file; all or nothing.
+def trained_form(config: DistillDriveConfig, entries: Mapping[str, Tensor]) -> DistillDriveConfig:
+    """The configuration with its generative module put together as in the network that `entries` are of."""
+    signed, per_token, generative = stored_form(entries, _MOTION_PART, PUBLISHED_FORM)
+    motion = replace(config.motion, signed_latent=signed, hidden_per_token=per_token, generative=generative)
+    return replace(config, motion=motion)
+
+
+def load_checkpoint(network: nn.Module, path: Path, content: Mapping[str, Tensor] | None = None) -> CheckpointReport:
+    """Fill `network` from a weight file; all or nothing. `content`: what is in it, where that was read before.
 
     A `.pth` may be a bare state dict or a dict with a `state_dict` entry. Teacher entries and entries of an unknown
     name are left aside and counted.
@@ -53,8 +64,9 @@ def load_checkpoint(network: nn.Module, path: Path) -> CheckpointReport:
         CheckpointError: the file is absent, damaged, holds more than tensors and plain data, contains NaN or
             infinity, or does not fit the network. The network is unchanged.
     """
-    entries = {key.removeprefix(_PARALLEL_PREFIX): value for key, value in read_state_dict(path).items()}
+    entries = {key.removeprefix(_PARALLEL_PREFIX): value for key, value in (content or read_state_dict(path)).items()}
     expected = network.state_dict()
+    check_forms(str(path), entries, expected)
     teacher = [key for key in entries if key.startswith(TEACHER_PREFIX)]
     unexpected = sorted(key for key in entries if key not in expected and not key.startswith(TEACHER_PREFIX))
     missing = [key for key in expected if key not in entries]

@@ -39,6 +39,9 @@ STATUS_SIZE = 10
 STATUS_FORWARD_SPEED = 6
 """Index of the forward speed in the ego status."""
 
+PUBLISHED_FORM = (False, False, True)
+"""`MotionConfig.form` of the published network."""
+
 
 def _check_range(owner: str, name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
@@ -107,7 +110,12 @@ class MapConfig:
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Motion and planning head, generative module included (spec sections 6 and 8.1)."""
+    """Motion and planning head, generative module included (spec sections 6 and 8.1).
+
+    The last three say what the generative module is: as published by default, for the published weights need it so.
+    `signed_latent` lets mean and log sigma be negative (quirk Q3), `hidden_per_token` keeps tokens and streams apart
+    (quirk Q4), `generative` False leaves the module out. They change no name and no shape of the state dict.
+    """
 
     num_decoders: int = 3
     num_agent_keys: int = 50
@@ -122,6 +130,9 @@ class MotionConfig:
     latent_dim: int = 32
     gru_layers: int = 4
     log_sigma_limit: float = 5.0
+    signed_latent: bool = False
+    hidden_per_token: bool = False
+    generative: bool = True
 
     def __post_init__(self) -> None:
         _check_range("motion", "num_decoders", self.num_decoders, 1, 24)
@@ -137,6 +148,11 @@ class MotionConfig:
         _check_range("motion", "latent_dim", self.latent_dim, 1, 1024)
         _check_range("motion", "gru_layers", self.gru_layers, 1, 16)
         _check_range("motion", "log_sigma_limit", self.log_sigma_limit, 0.0, 20.0)
+
+    @property
+    def form(self) -> tuple[bool, bool, bool]:
+        """The last three, as a checkpoint keeps them."""
+        return self.signed_latent, self.hidden_per_token, self.generative
 
     @property
     def num_ego_tokens(self) -> int:

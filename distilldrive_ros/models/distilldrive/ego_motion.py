@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.outputs import StudentInputs
-from distilldrive_ros.models.distilldrive.state import StudentState
+
+class Posed(Protocol):
+    """Anything that knows when and where it was: timestamp [B] float64 s, world_from_lidar [B, 4, 4] float64."""
+
+    @property
+    def timestamp(self) -> Tensor: ...
+
+    @property
+    def world_from_lidar(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,10 @@ class FrameStep:
     transform: Tensor
 
 
-def frame_step(state: StudentState, inputs: StudentInputs, max_time_gap: float) -> FrameStep:
-    """Differences are taken in float64 and only then rounded to float32."""
-    elapsed = (inputs.timestamp - state.timestamp).float()
-    transform = (_rigid_inverse(inputs.world_from_lidar) @ state.world_from_lidar).float()
+def frame_step(last: Posed, current: Posed, max_time_gap: float) -> FrameStep:
+    """Step from one to the next. Differences are taken in float64 and only then rounded to float32."""
+    elapsed = (current.timestamp - last.timestamp).float()
+    transform = (_rigid_inverse(current.world_from_lidar) @ last.world_from_lidar).float()
     return FrameStep(elapsed, elapsed.abs() <= max_time_gap, transform)
 
 

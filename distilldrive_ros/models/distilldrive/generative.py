@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distilldrive_ros.models.distilldrive.config import MotionConfig
 from distilldrive_ros.models.distilldrive.outputs import GaussianLatent
 
 
@@ -21,13 +22,18 @@ class _Encoder(nn.Module):
 
 
 class LatentDistribution(nn.Module):
-    """Gaussian per token. The last layer is followed by a ReLU, so the mean is >= 0 and sigma >= 1 (quirk Q3)."""
+    """Gaussian per token.
 
-    def __init__(self, inputs: int, hidden: tuple[int, int, int], latent: int, log_sigma_limit: float) -> None:
+    As published, the last layer is followed by a ReLU, so the mean is >= 0 and sigma >= 1 (quirk Q3); with
+    `signed_latent` it is not.
+    """
+
+    def __init__(self, inputs: int, hidden: tuple[int, int, int], motion: MotionConfig) -> None:
         super().__init__()
         self.encoder = _Encoder(inputs, hidden)
-        self.last_conv = nn.Sequential(nn.Conv1d(hidden[2], 2 * latent, 1), nn.ReLU())
-        self.log_sigma_limit = log_sigma_limit
+        last = nn.Conv1d(hidden[2], 2 * motion.latent_dim, 1)
+        self.last_conv = nn.Sequential(last) if motion.signed_latent else nn.Sequential(last, nn.ReLU())
+        self.log_sigma_limit = motion.log_sigma_limit
 
     def forward(self, tokens: Tensor) -> GaussianLatent:
         """tokens [B, N, inputs] -> mean and log sigma [B, N, latent]."""
@@ -36,24 +42,30 @@ class LatentDistribution(nn.Module):
 
 
 class LatentPredictor(nn.Module):
-    """Four-layer GRU over one time step and three Linear layers; the result is added to the token feature."""
+    """Four-layer GRU over one time step and three Linear layers; the result is added to the token feature.
 
-    def __init__(self, width: int, latent: int, num_layers: int) -> None:
+    As published, the initial hidden state is a reinterpretation of the features' memory, which mixes tokens (quirk
+    Q4): the order of tokens and the batch size matter. With `hidden_per_token` part k of a token's feature is the
+    state of layer k of that token.
+    """
+
+    def __init__(self, width: int, motion: MotionConfig) -> None:
         super().__init__()
-        hidden = width // num_layers
-        self.gru = nn.GRU(latent, hidden, num_layers)
+        hidden = width // motion.gru_layers
+        self.hidden_per_token = motion.hidden_per_token
+        self.gru = nn.GRU(motion.latent_dim, hidden, motion.gru_layers)
         self.linear1 = nn.Linear(hidden, width // 2)
         self.linear2 = nn.Linear(width // 2, width)
         self.linear3 = nn.Linear(width, width)
 
     def forward(self, sample: Tensor, feature: Tensor) -> Tensor:
-        """sample [B, N, latent], feature [B, N, D] -> [B, N, D].
-
-        The initial hidden state is a reinterpretation of the features' memory, which mixes tokens (quirk Q4): the
-        order of tokens and the batch size matter.
-        """
+        """sample [B, N, latent], feature [B, N, D] -> [B, N, D]."""
         batch, tokens, _ = feature.shape
-        hidden = feature.reshape(self.gru.num_layers, batch * tokens, self.gru.hidden_size)
+        layers, size = self.gru.num_layers, self.gru.hidden_size
+        if self.hidden_per_token:
+            hidden = feature.reshape(batch * tokens, layers, size).transpose(0, 1).contiguous()
+        else:
+            hidden = feature.reshape(layers, batch * tokens, size)
         output, _ = self.gru(sample.reshape(1, batch * tokens, -1), hidden)
         output = F.relu(self.linear2(F.relu(self.linear1(output))))
         return self.linear3(output).view(batch, tokens, -1)

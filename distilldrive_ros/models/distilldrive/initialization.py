@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from distilldrive_ros.models.distilldrive import anchors
 from distilldrive_ros.models.distilldrive.aggregation import DeformableAggregation
+from distilldrive_ros.models.distilldrive.anchors import AnchorSet, procedural_anchors, step_deltas
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead, MotionRefinement
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
@@ -22,26 +22,28 @@ _PLAN_CODE_GAIN = 16.0
 _RIDGE = 1e-4
 
 
-def untrained_network(config: DistillDriveConfig, generator: torch.Generator) -> StudentNetwork:
-    """Network in evaluation mode, all weights drawn from `generator`, anchors from plain geometry.
+def untrained_network(
+    config: DistillDriveConfig, generator: torch.Generator, anchor_set: AnchorSet | None = None
+) -> StudentNetwork:
+    """Network in evaluation mode, all weights drawn from `generator`; without anchors, those of plain geometry.
 
     Class scores start near 1 %, anchors move little, and the plan branch is fitted to the plan anchors, so that the
     eighteen modes are a fan of drivable curves. It has learned nothing.
     """
     network = StudentNetwork(config)
-    initialize(network, generator)
+    initialize(network, generator, anchor_set or procedural_anchors(config))
     return network.eval()
 
 
 @torch.no_grad()
-def initialize(network: StudentNetwork, generator: torch.Generator) -> None:
+def initialize(network: StudentNetwork, generator: torch.Generator, anchor_set: AnchorSet) -> None:
     """Fill all parameters in place."""
     for module in network.modules():
         fill_module(module, generator)
     network.img_backbone.initialize(generator)
     for module in network.modules():
         _initialize_special(module)
-    _set_anchors(network, generator)
+    _set_anchors(network, generator, anchor_set)
     _fit_plan_branch(network.head.motion_plan_head)
 
 
@@ -62,16 +64,15 @@ def _last_linear(layers: nn.Sequential) -> nn.Linear:
     return [layer for layer in layers if isinstance(layer, nn.Linear)][-1]
 
 
-def _set_anchors(network: StudentNetwork, generator: torch.Generator) -> None:
-    config = network.config
+def _set_anchors(network: StudentNetwork, generator: torch.Generator, anchor_set: AnchorSet) -> None:
     heads = network.head
-    heads.det_head.instance_bank.anchor.copy_(anchors.detection_anchors(config))
-    heads.map_head.instance_bank.anchor.copy_(anchors.map_anchors(config))
+    heads.det_head.instance_bank.anchor.copy_(anchor_set.detection)
+    heads.map_head.instance_bank.anchor.copy_(anchor_set.map)
     nn.init.xavier_uniform_(heads.map_head.instance_bank.instance_feature, generator=generator)
     motion = heads.motion_plan_head
-    motion.motion_anchor.copy_(anchors.motion_anchors(config))
-    motion.plan_anchor.copy_(anchors.plan_anchors(config))
-    motion.plan_anchor_delta.copy_(anchors.step_deltas(motion.plan_anchor))
+    motion.motion_anchor.copy_(anchor_set.motion)
+    motion.plan_anchor.copy_(anchor_set.plan)
+    motion.plan_anchor_delta.copy_(step_deltas(motion.plan_anchor))
 
 
 def _fit_plan_branch(head: MotionPlanHead) -> None:

@@ -10,25 +10,29 @@ from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive import instance_queue
 from distilldrive_ros.models.distilldrive.attention import ResidualAttention, decoupled_attention
-from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS, STATUS_SIZE, DistillDriveConfig
+from distilldrive_ros.models.distilldrive.config import (
+    PUBLISHED_FORM,
+    STATUS_SIZE,
+    DistillDriveConfig,
+    MotionConfig,
+)
 from distilldrive_ros.models.distilldrive.ego_motion import FrameStep
 from distilldrive_ros.models.distilldrive.generative import LatentDistribution, LatentPredictor, sample_latent
 from distilldrive_ros.models.distilldrive.instance_bank import gather_rows
-from distilldrive_ros.models.distilldrive.mlp import (
-    AsymmetricFFN,
-    classification_branch,
-    linear_relu_norm,
-    regression_branch,
-)
-from distilldrive_ros.models.distilldrive.outputs import MotionOutputs, PerceptionOutputs
-from distilldrive_ros.models.distilldrive.position_code import sine_position_code
+from distilldrive_ros.models.distilldrive.mlp import AsymmetricFFN, classification_branch, regression_branch
+from distilldrive_ros.models.distilldrive.mode_queries import ModeQueries
+from distilldrive_ros.models.distilldrive.outputs import GaussianLatent, MotionOutputs, PerceptionOutputs
 from distilldrive_ros.models.distilldrive.state import QueueState
 from distilldrive_ros.models.distilldrive.training_only import StatusValue, feature_adapter
+from distilldrive_ros.models.network_form import keep_form
 
-_BLOCK = ("temp_gnn", "gnn", "norm", "cross_gnn", "norm", "ffn", "norm")
+MOTION_BLOCK = ("temp_gnn", "gnn", "norm", "cross_gnn", "norm", "ffn", "norm")
 
 Tokens = tuple[Tensor, Tensor]
 """Feature and position embedding, [B, N, D] each."""
+
+LatentSource = Callable[[PerceptionOutputs, GaussianLatent], GaussianLatent]
+"""Chooses what the generative module samples from, given the detections and the latent of the present."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,8 @@ class _Context:
 class MotionRefinement(nn.Module):
     """Scores and per-step offsets of agents and ego, and the ego status (spec 6.4)."""
 
-    def __init__(self, config: DistillDriveConfig) -> None:
+    def __init__(self, width: int, motion: MotionConfig) -> None:
         super().__init__()
-        width, motion = config.embed_dim, config.motion
         self.motion_cls_branch = classification_branch(width, 1)
         self.motion_reg_branch = regression_branch(width, 2 * motion.agent_steps)
         self.plan_cls_branch = classification_branch(width, 1)
@@ -62,38 +65,26 @@ class MotionRefinement(nn.Module):
         return self.plan_cls_branch(query).squeeze(-1), self.plan_reg_branch(query).unflatten(-1, (-1, 2))
 
 
-class MotionPlanHead(nn.Module):
+class MotionPlanHead(ModeQueries):
     """Tokens are all agents, then the ego modes of all commands. Layer 7 x blocks is the generative step."""
 
     def __init__(self, config: DistillDriveConfig) -> None:
-        super().__init__()
-        self.config = config
         width, motion = config.embed_dim, config.motion
-        self.motion_anchor = nn.Parameter(
-            torch.zeros(config.detection.num_classes, motion.agent_modes, motion.agent_steps, 2), requires_grad=False
-        )
-        plan_shape = (NUM_COMMANDS, motion.ego_modes, motion.ego_steps, 2)
-        self.plan_anchor = nn.Parameter(torch.zeros(plan_shape), requires_grad=False)
-        self.plan_anchor_delta = nn.Parameter(torch.zeros(plan_shape), requires_grad=False)
+        super().__init__(width, motion)
+        self.config = config
         self.instance_queue = instance_queue.InstanceQueue()
-        self.operations = _BLOCK * motion.num_decoders
-        layers = [_build_operation(name, config) for name in self.operations]
-        self.layers = nn.ModuleList([*layers, nn.Identity(), MotionRefinement(config)])
+        self.operations = MOTION_BLOCK * motion.num_decoders
+        layers = [motion_operation(name, width, config.num_heads) for name in self.operations]
+        self.layers = nn.ModuleList([*layers, nn.Identity(), MotionRefinement(width, motion)])
         self.fc_before = nn.Linear(width, 2 * width, bias=False)
         self.fc_after = nn.Linear(2 * width, width, bias=False)
-        self.present_distribution = LatentDistribution(
-            width, (2 * width, 2 * width, width // 2), motion.latent_dim, motion.log_sigma_limit
-        )
+        self.present_distribution = LatentDistribution(width, (2 * width, 2 * width, width // 2), motion)
         future = 2 * motion.ego_steps
-        self.future_distribution = LatentDistribution(
-            future, (2 * future, 2 * future, motion.ego_steps), motion.latent_dim, motion.log_sigma_limit
-        )
-        self.predict_model = LatentPredictor(width, motion.latent_dim, motion.gru_layers)
+        self.future_distribution = LatentDistribution(future, (2 * future, 2 * future, motion.ego_steps), motion)
+        self.predict_model = LatentPredictor(width, motion)
         self.dqn_model = StatusValue()
         self.feature_adapter = feature_adapter(width)
-        self.motion_anchor_encoder = _anchor_mlp(width, width)
-        self.plan_anchor_encoder = _anchor_mlp(width, width)
-        self.plan_instance_encoder = _anchor_mlp(motion.ego_steps * width // 2, width)
+        keep_form(self, motion.form, PUBLISHED_FORM)
 
     def forward(
         self,
@@ -105,11 +96,13 @@ class MotionPlanHead(nn.Module):
         step: FrameStep | None,
         encode_boxes: Callable[[Tensor], Tensor],
         epsilon: Tensor | None,
+        latent_source: LatentSource | None = None,
     ) -> tuple[MotionOutputs, QueueState]:
         """One frame: raw futures and plans, and the queue for the next frame.
 
         ids and confidence [B, N] as the detection bank has them (confidence of remembered rows decays slowly);
-        `encode_boxes` is the detection head's anchor encoder; epsilon [B, N + K, latent] or None for 0.
+        `encode_boxes` is the detection head's anchor encoder; epsilon [B, N + K, latent] or None for 0;
+        `latent_source` replaces the latent of the present as what is sampled (training).
         """
         motion = self.config.motion
         batch, num_agents, _ = detection.feature.shape
@@ -128,7 +121,7 @@ class MotionPlanHead(nn.Module):
             motion.tracking_threshold,
         )
         ego = (ego_queries, encode_boxes(ego_box))
-        tokens = _join((detection.feature, detection.embed), ego)
+        tokens = join_tokens((detection.feature, detection.embed), ego)
         history = (
             instance_queue.temporal_keys(window.agent_feature, window.ego_feature),
             instance_queue.temporal_keys(encode_boxes(window.agent_box), encode_boxes(window.ego_box)),
@@ -136,12 +129,14 @@ class MotionPlanHead(nn.Module):
         context = _Context(
             history,
             instance_queue.ignored_entries(window),
-            _join(_most_confident(detection, motion.num_agent_keys), ego),
+            join_tokens(_most_confident(detection, motion.num_agent_keys), ego),
             _most_confident(polylines, motion.num_map_keys),
         )
         feature, ego_blocks = self._decode(tokens, context, num_agents)
         present = self.present_distribution(feature)
-        feature = feature + self.predict_model(sample_latent(present, epsilon), feature)
+        if motion.generative:
+            latent = present if latent_source is None else latent_source(detection, present)
+            feature = feature + self.predict_model(sample_latent(latent, epsilon), feature)
         refined = self._refine(feature, tokens[1], detection)
         ego_feature = feature[:, num_agents:]
         outputs = MotionOutputs(
@@ -181,33 +176,15 @@ class MotionPlanHead(nn.Module):
         assert isinstance(refinement, MotionRefinement)
         num_agents = detection.feature.shape[1]
         positioned = feature + position
-        mode_code = self._motion_mode_code(detection.logits[-1], detection.anchors[-1])
+        boxes = detection.anchors[-1]
+        yaw = torch.atan2(boxes[..., 6], boxes[..., 7])
+        mode_code = self.motion_mode_code(detection.logits[-1].argmax(dim=-1), yaw)
         motion_logits, motion_offsets = refinement.motion(mode_code + positioned[:, :num_agents, None])
         plan_query = self.plan_mode_code() + positioned[:, num_agents:]
         plan_logits, plan_offsets = refinement.plan(plan_query)
         pooled = feature[:, num_agents:].mean(dim=1) + position[:, num_agents:].mean(dim=1)
         status = refinement.plan_status_branch(pooled)
         return motion_logits, motion_offsets, plan_logits, plan_offsets, status, plan_query
-
-    def ego_queries(self) -> Tensor:
-        """Ego features [K, D] from the steps of the plan anchors; they do not depend on the input."""
-        steps = self.plan_anchor_delta.flatten(0, 1)
-        code = sine_position_code(steps, self.config.embed_dim // 2).flatten(-2)
-        return self.plan_instance_encoder(code)
-
-    def plan_mode_code(self) -> Tensor:
-        """Code [K, D] of the end points of the plan anchors."""
-        end_points = self.plan_anchor[:, :, -1].flatten(0, 1)
-        return self.plan_anchor_encoder(sine_position_code(end_points, self.config.embed_dim))
-
-    def _motion_mode_code(self, logits: Tensor, boxes: Tensor) -> Tensor:
-        """Code [B, N, modes, D] of the end points of each agent's motion anchors, turned by its heading."""
-        end_points = self.motion_anchor[:, :, -1][logits.argmax(dim=-1)]
-        yaw = torch.atan2(boxes[..., 6], boxes[..., 7])[..., None]
-        sine, cosine = yaw.sin(), yaw.cos()
-        x, y = end_points.unbind(dim=-1)
-        turned = torch.stack((cosine * x - sine * y, sine * x + cosine * y), dim=-1)
-        return self.motion_anchor_encoder(sine_position_code(turned, self.config.embed_dim))
 
 
 def _most_confident(outputs: PerceptionOutputs, count: int) -> Tokens:
@@ -216,20 +193,17 @@ def _most_confident(outputs: PerceptionOutputs, count: int) -> Tokens:
     return gather_rows(outputs.feature, rows), gather_rows(outputs.embed, rows)
 
 
-def _join(first: Tokens, second: Tokens) -> Tokens:
+def join_tokens(first: Tokens, second: Tokens) -> Tokens:
+    """The rows of one set of tokens, then those of the other."""
     return torch.cat((first[0], second[0]), dim=1), torch.cat((first[1], second[1]), dim=1)
 
 
-def _anchor_mlp(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(*linear_relu_norm(inputs, inputs, 1, 1), nn.Linear(inputs, width))
-
-
-def _build_operation(name: str, config: DistillDriveConfig) -> nn.Module:
-    width = config.embed_dim
+def motion_operation(name: str, width: int, num_heads: int) -> nn.Module:
+    """Layer of the operation `name` of `MOTION_BLOCK`."""
     if name in ("temp_gnn", "gnn"):
-        return ResidualAttention(2 * width, config.num_heads)
+        return ResidualAttention(2 * width, num_heads)
     if name == "cross_gnn":
-        return ResidualAttention(width, config.num_heads)
+        return ResidualAttention(width, num_heads)
     if name == "ffn":
         return AsymmetricFFN(width, 2 * width, width)
     return nn.LayerNorm(width)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -9,18 +11,30 @@ from distilldrive_ros.models.backbones.resnet import build_resnet
 from distilldrive_ros.models.distilldrive.aggregation import Aggregation, pack_features
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.detection_head import DetectionHead
-from distilldrive_ros.models.distilldrive.ego_motion import frame_step, refinement_interval
+from distilldrive_ros.models.distilldrive.ego_motion import FrameStep, frame_step, refinement_interval
 from distilldrive_ros.models.distilldrive.generative import standard_normal
 from distilldrive_ros.models.distilldrive.instance_bank import assign_ids
 from distilldrive_ros.models.distilldrive.map_head import MapHead
-from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead
+from distilldrive_ros.models.distilldrive.motion_head import LatentSource, MotionPlanHead
 from distilldrive_ros.models.distilldrive.neck import FeaturePyramid
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import StudentState
+from distilldrive_ros.models.distilldrive.perception_head import PerceptionResult
+from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState
 from distilldrive_ros.models.distilldrive.training_only import DepthBranch
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
 
 _DEPTH_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class PerceptionFrame:
+    """Detection and map of one frame, ids [B, N] of the detections, the step from the last frame, and the memory."""
+
+    detection: PerceptionResult
+    ids: Tensor
+    map: PerceptionResult
+    step: FrameStep | None
+    state: PerceptionState
 
 
 class _Heads(nn.Module):
@@ -81,41 +95,58 @@ class StudentNetwork(nn.Module):
         generator: torch.Generator | None = None,
         epsilon: Tensor | None = None,
         aggregate: Aggregation = deformable_aggregation,
+        latent_source: LatentSource | None = None,
     ) -> tuple[StudentState, StudentOutputs]:
         """The part of `forward` after the pyramid; `levels` as `extract_features` returns them.
 
-        `aggregate`: implementation of the deformable aggregation.
+        `aggregate`: implementation of the deformable aggregation. `latent_source`: what the generative module samples
+        from while it is trained; None for the latent of the present.
         """
         batch, device = levels[0].shape[0], levels[0].device
-        if state is not None and state.batch_size != batch:
-            raise ValueError(f"state holds {state.batch_size} streams, inputs {batch}; start from state None")
         if generator is not None and epsilon is None:
             tokens = self.config.detection.num_anchors + self.config.motion.num_ego_tokens
             epsilon = standard_normal((batch, tokens, self.config.motion.latent_dim), generator, device)
+        frame = self.decode_perception(state, levels, inputs, aggregate)
+        detection, memory = frame.detection, frame.state
+        motion, queue = self.head.motion_plan_head(
+            detection.outputs,
+            frame.ids,
+            detection.confidence,
+            frame.map.outputs,
+            state.queue if state else None,
+            frame.step,
+            self.head.det_head.anchor_encoder,
+            epsilon,
+            latent_source,
+        )
+        new_state = StudentState(
+            memory.timestamp, memory.world_from_lidar, memory.detection, memory.identity, memory.map, queue
+        )
+        return new_state, StudentOutputs(detection.outputs, frame.ids, frame.map.outputs, motion)
+
+    def decode_perception(
+        self,
+        state: PerceptionState | None,
+        levels: tuple[Tensor, ...],
+        inputs: StudentInputs,
+        aggregate: Aggregation = deformable_aggregation,
+    ) -> PerceptionFrame:
+        """Detection and map of one frame; arguments as `decode_features`."""
+        batch, device = levels[0].shape[0], levels[0].device
+        if state is not None and state.batch_size != batch:
+            raise ValueError(f"state holds {state.batch_size} streams, inputs {batch}; start from state None")
         step = None if state is None else frame_step(state, inputs, self.config.max_time_gap)
         recent = None if step is None else step.recent
         interval = refinement_interval(step, batch, self.config.default_time_interval, device)
         cameras = pack_features(levels, inputs.projection, inputs.image_size, aggregate)
-
-        heads = self.head
-        detection = heads.det_head(cameras, state.detection if state else None, step, interval)
+        detection = self.head.det_head(cameras, state.detection if state else None, step, interval)
         num_boxes = self.config.detection.num_anchors
         ids, identity = assign_ids(state.identity if state else None, recent, detection.kept, num_boxes)
-        polylines = heads.map_head(cameras, state.map if state else None, step, interval)
-        motion, queue = heads.motion_plan_head(
-            detection.outputs,
-            ids,
-            detection.confidence,
-            polylines.outputs,
-            state.queue if state else None,
-            step,
-            heads.det_head.anchor_encoder,
-            epsilon,
+        polylines = self.head.map_head(cameras, state.map if state else None, step, interval)
+        memory = PerceptionState(
+            inputs.timestamp, inputs.world_from_lidar, detection.memory, identity, polylines.memory
         )
-        new_state = StudentState(
-            inputs.timestamp, inputs.world_from_lidar, detection.memory, identity, polylines.memory, queue
-        )
-        return new_state, StudentOutputs(detection.outputs, ids, polylines.outputs, motion)
+        return PerceptionFrame(detection, ids, polylines, step, memory)
 
 
 def check_images(images: Tensor, config: DistillDriveConfig) -> None:

@@ -17,7 +17,7 @@ from distilldrive_ros.models.distilldrive.adapter import (
     prepare_inputs,
     vector_map,
 )
-from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint
+from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint, trained_form
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
 from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
@@ -26,6 +26,7 @@ from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.precision import check_precision
 from distilldrive_ros.models.stage_clock import StageClock
+from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
@@ -148,8 +149,9 @@ def build_student(
     if weights is None:
         generator = torch.Generator().manual_seed(seed)
         return DistillDriveModel(untrained_network(config, generator), resolved, None, settings, options)
-    network = StudentNetwork(config)
-    report = load_checkpoint(network, weights)
+    content = read_state_dict(weights)
+    network = StudentNetwork(trained_form(config, content))
+    report = load_checkpoint(network, weights, content)
     return DistillDriveModel(network, resolved, report, settings, options)
 
 

@@ -50,8 +50,8 @@ class QueueState:
 
 
 @dataclass(frozen=True)
-class StudentState:
-    """Everything that lives from frame to frame.
+class PerceptionState:
+    """What perception remembers from frame to frame.
 
     `timestamp` [B] float64 s and `world_from_lidar` [B, 4, 4] float64 belong to the frame that left the state
     behind; anchors and boxes are in the LiDAR frame of that instant.
@@ -62,6 +62,16 @@ class StudentState:
     detection: BankState
     identity: IdentityState
     map: BankState
+
+    @property
+    def batch_size(self) -> int:
+        return self.timestamp.shape[0]
+
+
+@dataclass(frozen=True)
+class StudentState(PerceptionState):
+    """Everything that lives from frame to frame: perception and the queue of instances."""
+
     queue: QueueState
 
     def is_finite(self) -> bool:
@@ -70,11 +80,7 @@ class StudentState:
 
     def to(self, device: torch.device | str) -> StudentState:
         """Copy on another device."""
-        return _map_tensors(self, lambda tensor: tensor.to(device))
-
-    @property
-    def batch_size(self) -> int:
-        return self.timestamp.shape[0]
+        return map_tensors(self, lambda tensor: tensor.to(device))
 
 
 def state_tensors(state: Any) -> Iterator[Tensor]:
@@ -87,9 +93,16 @@ def state_tensors(state: Any) -> Iterator[Tensor]:
             yield value
 
 
-def _map_tensors(state: _State, change: Callable[[Tensor], Tensor]) -> _State:
-    values: dict[str, Any] = {}
-    for item in fields(state):  # type: ignore[arg-type]
-        value = getattr(state, item.name)
-        values[item.name] = _map_tensors(value, change) if is_dataclass(value) else change(value)
-    return type(state)(**values)
+def map_tensors(value: _State, change: Callable[[Tensor], Tensor]) -> _State:
+    """A copy with every tensor changed; goes into dataclasses and tuples, leaves everything else as it is."""
+    return _map_any(value, change)
+
+
+def _map_any(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(_map_any(entry, change) for entry in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value)(**{item.name: _map_any(getattr(value, item.name), change) for item in fields(value)})
+    return value

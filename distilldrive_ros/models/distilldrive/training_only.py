@@ -20,6 +20,7 @@ TRAINING_ONLY_PREFIXES = (
 _REWARDS = 6
 _HIDDEN = 24
 _DEPTH_SCALE = 100.0
+_MAX_EXPONENT = 20.0
 
 
 class DepthBranch(nn.Module):
@@ -30,9 +31,16 @@ class DepthBranch(nn.Module):
         self.depth_layers = nn.ModuleList(nn.Conv2d(width, 1, 1) for _ in range(num_levels))
 
     def forward(self, levels: Sequence[Tensor], focal: Tensor) -> list[Tensor]:
-        """Levels [N, D, H, W] and focal length [N] in pixels -> depth [N, 1, H, W] in metres, for the first levels."""
+        """Levels [N, D, H, W] and focal length [N] in pixels -> depth [N, 1, H, W] in metres, for the first levels.
+
+        The exponent is bounded where the depth is beyond anything the loss looks at: infinity would have a gradient
+        of NaN.
+        """
         scale = focal[:, None, None, None] / _DEPTH_SCALE
-        return [layer(level).exp() * scale for layer, level in zip(self.depth_layers, levels, strict=False)]
+        return [
+            layer(level).clamp(max=_MAX_EXPONENT).exp() * scale
+            for layer, level in zip(self.depth_layers, levels, strict=False)
+        ]
 
 
 class _ValueNetwork(nn.Module):

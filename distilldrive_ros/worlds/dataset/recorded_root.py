@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.nuscenes_writer.scene_tables import write_json
+from distilldrive_ros.datasets.nuscenes_writer.taxonomy import visibility_level
 from distilldrive_ros.datasets.records import SampleData, Scene
 from distilldrive_ros.datasets.tables import Row
 from distilldrive_ros.geometry.poses import planar_pose, quaternion_from_rotation, rotation_from_quaternion, yaw_of
@@ -26,6 +27,8 @@ WORKSHOP = ".render"
 WIDTHS = (160, 1600)
 COPIED_TABLES = ("attribute", "category", "sensor", "visibility")
 RENDERED = "rendered, on flat ground"
+
+Seen = Mapping[str, tuple[int, float | None]]
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,11 @@ class RootRendering:
     def _write_tables(self, scenes: Sequence[Scene]) -> None:
         """Tables of the scenes that are there, and their maps."""
         order = self._order
-        counts: dict[str, int] = {}
+        seen: dict[str, tuple[int, float | None]] = {}
         for scene in scenes:
-            counts.update(json.loads(self._result(scene).read_text(encoding="utf-8")))
+            seen.update(json.loads(self._result(scene).read_text(encoding="utf-8")))
         rows = {scene.token: rendered_rows(self._nuscenes, scene, order.sweeps) for scene in scenes}
-        tables = rendered_tables(self._nuscenes, scenes, rows, counts, order.width)
+        tables = rendered_tables(self._nuscenes, scenes, rows, seen, order.width)
         for name in {row["filename"] for row in tables["map"]} | {
             f"maps/expansion/{s.location}.json" for s in scenes
         }:  # fmt: skip
@@ -168,25 +171,26 @@ def rendered_tables(
     nuscenes: NuScenes,
     scenes: Sequence[Scene],
     data: dict[str, list[SampleData]],
-    points: dict[str, int],
+    seen: Seen,
     width: int | None,
 ) -> dict[str, list[Row]]:
     """All tables of a root that holds only these scenes and measurements, as they were rendered.
 
     Poses lose height, roll and pitch, boxes stand on the ground, intrinsics and sizes are those of the images, boxes
-    have the points that were counted and an unknown visibility.
+    have the points that were counted and the visibility that was measured.
 
     Args:
         nuscenes: the root they come from.
         scenes: the scenes.
         data: their rendered measurements, by scene token.
-        points: LiDAR points by annotation token.
+        seen: LiDAR points and visible share (None: not in a picture, or far away) by annotation token.
         width: of the images, px; None: as recorded.
     """
     tables = nuscenes.tables
+    levels = {row["level"]: row["token"] for row in tables.rows("visibility")}
     kept = {token for scene in scenes for token in _tokens(tables.rows("sample"), "scene_token", scene.token)}
     annotations = [
-        _on_ground(row, points) for row in tables.rows("sample_annotation") if row["sample_token"] in kept
+        _on_ground(row, seen, levels) for row in tables.rows("sample_annotation") if row["sample_token"] in kept
     ]  # fmt: skip
     instances = _of_annotations(tables.rows("instance"), annotations)
     measured = {d.token for rows in data.values() for d in rows}
@@ -228,11 +232,13 @@ def _tokens(rows: Sequence[Row], field: str, value: str) -> list[str]:
     return [row["token"] for row in rows if row[field] == value]
 
 
-def _on_ground(row: Row, points: dict[str, int]) -> Row:
+def _on_ground(row: Row, seen: Seen, levels: dict[str, str]) -> Row:
     x, y, _ = row["translation"]
+    points, share = seen[row["token"]]
+    level = "" if share is None else visibility_level(share)
     return {
-        **row, "translation": [x, y, row["size"][2] / 2], "num_lidar_pts": points[row["token"]], "num_radar_pts": 0,
-        "visibility_token": "",
+        **row, "translation": [x, y, row["size"][2] / 2], "num_lidar_pts": points, "num_radar_pts": 0,
+        "visibility_token": levels.get(level, ""),
     }  # fmt: skip
 
 

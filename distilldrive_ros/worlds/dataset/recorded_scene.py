@@ -17,7 +17,9 @@ from distilldrive_ros.datasets.point_files import points_of
 from distilldrive_ros.datasets.records import Sample, SampleData, Scene
 from distilldrive_ros.geometry.boxes import points_in_box
 from distilldrive_ros.geometry.poses import transform_points
+from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.worlds.dataset.root import replace_json
+from distilldrive_ros.worlds.dataset.visibility import VisibilityMeter
 from distilldrive_ros.worlds.nuscenes_place import seed_of
 from distilldrive_ros.worlds.recorded_rig import recorded_rig
 from distilldrive_ros.worlds.recorded_session import RecordedSession
@@ -31,7 +33,7 @@ JPEG_QUALITY = 88
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A scene to be rendered: where its tables lie, where its files go, `result` gets the points counted per box."""
+    """A scene to be rendered: where its tables lie, where its files go; `result` gets what was seen of each box."""
 
     dataroot: Path
     version: str
@@ -53,12 +55,13 @@ def rendered_rows(nuscenes: NuScenes, scene: Scene, sweeps: bool) -> list[Sample
 
 
 def render_scene(job: RecordedJob, advance: Callable[[float], None]) -> None:
-    """Make the files of a scene that are not there yet, then count the points in its boxes.
+    """Make the files of a scene that are not there yet, then measure what they show of its boxes.
 
-    Every file appears whole or not at all. `advance` is called with the share done since the last call.
+    `job.result` holds by annotation token the number of LiDAR points in the box, and its visible share or null. Every
+    file appears whole or not at all. `advance` is called with the share done since the last call.
 
     Raises:
-        DatasetError: the tables or the map are damaged.
+        DatasetError: the tables or the map are damaged, or a key frame lacks a camera or the LiDAR.
         WorldError: nothing can draw here.
         OSError: a file cannot be written.
     """
@@ -72,16 +75,25 @@ def render_scene(job: RecordedJob, advance: Callable[[float], None]) -> None:
     rows = rendered_rows(nuscenes, scene, job.sweeps)
     missing = [row for row in rows if not (job.out / row.filename).is_file()]
     advance((len(rows) - len(missing)) / max(len(rows), 1))
-    if missing:
-        with SceneRenderer(session.place, session.appearance, rig) as renderer:
-            for row in missing:
-                write_whole(job.out / row.filename, _content(renderer, session, row))
-                advance(1 / len(rows))
-    counts: dict[str, int] = {}
-    for sample in nuscenes.samples(scene):
-        counts.update(_points_in_boxes(nuscenes, session, sample, rig, job.out))
+    seen: dict[str, tuple[int, float | None]] = {}
+    with (
+        SceneRenderer(session.place, session.appearance, rig) as renderer,
+        VisibilityMeter(renderer, session.place, rig) as meter,
+    ):
+        for row in missing:
+            write_whole(job.out / row.filename, _content(renderer, session, row))
+            advance(1 / len(rows))
+        for sample in nuscenes.samples(scene):
+            key_rows = {row.channel: row for row in rows if row.is_key_frame and row.sample_token == sample.token}
+            lacking = {LIDAR_CHANNEL, *(c.channel for c in rig.cameras)} - set(key_rows)
+            if lacking:
+                raise DatasetError(f"sample {sample.token} of {scene.name} has no {', '.join(sorted(lacking))}")
+            shares = meter.shares({c.channel: session.at(key_rows[c.channel].stamp_ns) for c in rig.cameras})
+            points = _points_in_boxes(nuscenes, session, sample, rig, job.out / key_rows[LIDAR_CHANNEL].filename)
+            for annotation in nuscenes.annotations(sample):
+                seen[annotation.token] = points[annotation.token], shares.get(annotation.instance_index)
     job.result.parent.mkdir(parents=True, exist_ok=True)
-    replace_json(job.result, counts)
+    replace_json(job.result, seen)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -108,15 +120,11 @@ def _content(renderer: SceneRenderer, session: RecordedSession, row: SampleData)
 
 
 def _points_in_boxes(
-    nuscenes: NuScenes, session: RecordedSession, sample: Sample, rig: Rig, out: Path
+    nuscenes: NuScenes, session: RecordedSession, sample: Sample, rig: Rig, sweep: Path
 ) -> dict[str, int]:  # fmt: skip
     """LiDAR points by annotation token of a key frame, in its boxes as they stand on the ground."""
-    row = nuscenes.key_frame(sample, LIDAR_CHANNEL)
-    if row is None:
-        return {a.token: 0 for a in nuscenes.annotations(sample)}
-    path = out / row.filename
-    world_from_lidar = session.recorded_ego(row.stamp_ns).world_from_base @ rig.lidar.base_from_lidar
-    points = transform_points(world_from_lidar, points_of(bytearray(path.read_bytes()), path)[:, :3])
+    world_from_lidar = session.recorded_ego(sample.stamp_ns).world_from_base @ rig.lidar.base_from_lidar
+    points = transform_points(world_from_lidar, points_of(bytearray(sweep.read_bytes()), sweep)[:, :3])
     agents = {agent.id: agent for agent in session.at(sample.stamp_ns).agents}
     counts = {}
     for annotation in nuscenes.annotations(sample):

@@ -21,6 +21,7 @@ from distilldrive_ros.worlds.dataset.schedule import Schedule, SensorRates, Turn
 from distilldrive_ros.worlds.dataset.visibility import VisibilityMeter
 from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 from distilldrive_ros.worlds.rig import Rig
+from distilldrive_ros.worlds.world import Snapshot
 
 # Measurements written since the last call, of how many in all.
 Progress = Callable[[int, int], object]
@@ -103,7 +104,9 @@ class _SceneWriter:
         for turn in self.schedule.camera_turns:
             snapshots = {channel: self.drive.at(time) for channel, time in turn.times_ns.items()}
             for channel, pixels in renderer.images(snapshots).items():
-                Image.fromarray(pixels).save(self._enter(channel, turn), "JPEG", quality=JPEG_QUALITY)
+                Image.fromarray(pixels).save(
+                    self._enter(channel, turn, snapshots[channel]), "JPEG", quality=JPEG_QUALITY
+                )
             if turn.key_frame:
                 shares.append(meter.shares(snapshots))
             progress(len(snapshots), self.schedule.measurements)
@@ -121,7 +124,7 @@ class _SceneWriter:
         for turn, turn_rng in zip(self.schedule.lidar_turns, rng.spawn(len(self.schedule.lidar_turns)), strict=True):
             snapshot = self.drive.at(turn.times_ns[lidar.channel])
             points = renderer.sweep(snapshot, turn_rng).points
-            self._enter(lidar.channel, turn).write_bytes(points.astype("<f4").tobytes())
+            self._enter(lidar.channel, turn, snapshot).write_bytes(points.astype("<f4").tobytes())
             if turn.key_frame:
                 world_from_lidar = snapshot.ego.world_from_base @ lidar.base_from_lidar
                 key_frames.append(
@@ -130,11 +133,10 @@ class _SceneWriter:
             progress(1, self.schedule.measurements)
         return key_frames
 
-    def _enter(self, channel: str, turn: Turn) -> Path:
+    def _enter(self, channel: str, turn: Turn, snapshot: Snapshot) -> Path:
         """Row of a measurement, and where its file goes."""
-        time_ns = turn.times_ns[channel]
-        pose = self.frame.pose(self.drive.at(time_ns).ego.world_from_base)
-        stamp = _stamp_us(self.order, time_ns)
+        pose = self.frame.pose(snapshot.ego.world_from_base)
+        stamp = _stamp_us(self.order, snapshot.time_ns)
         path = self.folder / self.tables.add_sensor_data(channel, turn.sample, turn.key_frame, stamp, pose)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

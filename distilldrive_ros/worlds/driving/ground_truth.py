@@ -49,6 +49,7 @@ def snapshot_boxes(snapshot: Snapshot) -> SceneBoxes:
         rotations=_rows([_upright(a) for a in agents], 4),
         velocities=_rows([np.append(a.velocity, 0.0) for a in agents], 3),
         futures=np.full((len(agents), FUTURE_STEPS, 3), np.nan),
+        lidar_points=np.full(len(agents), -1, np.int64),
         left_out=dict(left_out),
     )
 

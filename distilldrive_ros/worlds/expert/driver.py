@@ -29,6 +29,10 @@ DRIVER = IdmParameters(min_gap=2.0, headway=1.5, acceleration=1.5, deceleration=
 HARDEST = -6.0
 TRIED = np.array([0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0, -3.5, -4.0, -5.0, HARDEST])
 # Jerks, m/s^3: towards more speed, towards less, and in need.
+# The slower it is, the less is gained by braking hard, m/s^2 and 1/s.
+HARDEST_AT_REST, HARDER_PER_SPEED = -3.0, 0.6
+# Waiting for others begins before a stop line that is so near, m, where this braking suffices, m/s^2.
+WAITING_ROOM_M, FIRM = 30.0, 3.0
 JERK_UP, JERK_DOWN, JERK_NEED = 1.6, 3.0, 12.0
 NEED = -3.0
 # A standing lead is kept off the stop line by so much, m.
@@ -114,10 +118,15 @@ class ExpertDriver:
         stop = self._rules.stop_ahead(front, ego.speed, snapshot.lights) - STOP_LINE_ROOM_M
         wanted = min(
             self._follow(ego, near, target),
-            float(DRIVER.accelerate(ego.speed, target, min(stop + DRIVER.min_gap, NO_LEAD_M), 0.0)),
+            _stopping(ego.speed, target, stop),
         )
         wanted = max(wanted, HARDEST)
-        return min(wanted, self._safe(snapshot, near, wanted, target))
+        safe = self._safe(snapshot, near, wanted, target)
+        line = self._rules.yield_ahead(front) - STOP_LINE_ROOM_M
+        if safe < wanted and ego.speed**2 / (2 * FIRM) < line < WAITING_ROOM_M:
+            # Who has to wait does so at the line, not beyond it.
+            safe = min(safe, _stopping(ego.speed, target, line))
+        return min(wanted, safe)
 
     def _follow(self, ego: EgoState, agents: list[Agent], target: float) -> float:
         """Acceleration towards a speed behind who is ahead on the path, m/s^2.
@@ -147,7 +156,8 @@ class ExpertDriver:
         Where every one meets something, the one that does so last.
         """
         ego = snapshot.ego
-        tried = np.append(wanted, TRIED[wanted > TRIED])
+        hardest = float(np.clip(HARDEST_AT_REST - HARDER_PER_SPEED * ego.speed, HARDEST, HARDEST_AT_REST))
+        tried = np.append(wanted, TRIED[(wanted > TRIED) & (hardest - 0.25 <= TRIED)])
         bodies = self._rollouts(ego, tried, target)
         forecasts = self._forecasts(snapshot, agents, bodies)
         if not forecasts:
@@ -267,6 +277,12 @@ def _follows(ego: EgoState, agent: Agent) -> bool:
     ahead, left = c * dx + s * dy, c * dy - s * dx
     overlap = abs(left) < (PACIFICA.width + agent.size[1]) / 2
     return bool(ahead + agent.size[0] / 2 < -PACIFICA.rear_length + 0.5 and overlap)
+
+
+def _stopping(speed: float, target: float, room: float) -> float:
+    """Acceleration towards a target speed that comes to rest after `room` metres; inf: no need to."""
+    wanted = float(DRIVER.accelerate(speed, target, min(max(room, 0.0) + DRIVER.min_gap, NO_LEAD_M), 0.0))
+    return wanted if room == math.inf else _softened(wanted, speed, max(room, SMALLEST_GAP_M), 0.0, 0.0)
 
 
 def _softened(wanted: float, speed: float, gap: float, lead_speed: float, lead_acceleration: float) -> float:

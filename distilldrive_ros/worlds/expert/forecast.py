@@ -35,6 +35,8 @@ WALK_AHEAD_S = 1.6
 AT_LIGHTS, WITHOUT_LIGHTS = 0.7, 0.0
 # Who has to stop is believed to, where this braking suffices, m/s^2.
 EXPECTED_BRAKING = 3.0
+# Braking goes on for so long, s.
+BRAKING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ class LaneForecaster:
         """Metres (T,) from now on."""
         if acceleration < -0.3:
             change = max(acceleration, -6.0)
-            until = np.minimum(TIMES, speed / -change)
-            free = speed * until + change * until**2 / 2
+            # Who brakes may do so only for a bend ahead: nobody is believed to stop.
+            until = np.minimum(TIMES, min(speed / -change, BRAKING_S))
+            free = speed * until + change * until**2 / 2 + (speed + change * until) * (TIMES - until)
         elif speed < STARTING_SPEED and acceleration > STARTING / 4:
             until = np.minimum(TIMES, (STARTING_SPEED - speed) / STARTING)
             free = speed * until + STARTING * until**2 / 2 + STARTING_SPEED * (TIMES - until)

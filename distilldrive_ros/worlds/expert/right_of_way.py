@@ -63,6 +63,10 @@ class RightOfWay:
                 nearest = min(nearest, gap)
         return nearest
 
+    def yield_ahead(self, front: float) -> float:
+        """Metres from the front bumper to the next stop line without a light; inf: none."""
+        return min((along - front for along in self._own_yields if along > front - 0.5), default=math.inf)
+
     def waiting_lanes(self, front: float, lights: dict[str, LightState]) -> set[str]:
         """Tokens of lanes at whose end vehicles wait now: by their light, or because the ego goes first."""
         goes_first = not any(along > front - 2.0 for along in self._own_yields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distilldrive_ros.datasets.demo_scene.car_shape import car
+from distilldrive_ros.datasets.demo_scene.car_shape import HATCHBACK, PICKUP, SALOON, SUV, car
 from distilldrive_ros.datasets.demo_scene.road_users import cyclist, pedestrian, traffic_cone, truck
 from distilldrive_ros.datasets.demo_scene.shapes import Color, Solid
 from distilldrive_ros.worlds.rendering.large_vehicles import bus, excavator, trailer
@@ -107,7 +107,19 @@ def _vehicle(kind: str, rider: bool, length: float, width: float, height: float,
         return car(length, width, height, (238, 238, 236), van=True)
     if kind == "emergency.police":
         return car(length, width, height, (36, 60, 120))
-    return car(length, width, height, _one_of(CAR_PAINTS, rng), van=height > 0.4 * length or height > 1.95)
+    if kind == "truck":
+        return car(length, width, height, _one_of(CAR_PAINTS, rng), side_view=PICKUP)
+    return _passenger_car(length, width, height, rng)
+
+
+def _passenger_car(length: float, width: float, height: float, rng: np.random.Generator) -> Solid:
+    """Saloon, hatchback, sports utility vehicle or van, whichever has such proportions."""
+    paint, compact = _one_of(CAR_PAINTS, rng), rng.random() < 0.5
+    if height > 0.42 * length or height > 1.95:
+        return car(length, width, height, paint, van=True)
+    if height > 1.66:
+        return car(length, width, height, paint, side_view=SUV)
+    return car(length, width, height, paint, side_view=HATCHBACK if compact and length < 4.7 else SALOON)
 
 
 def _person(

@@ -45,7 +45,7 @@ def open_pipe(wanted: Display | None = None) -> tuple[Any, Display]:
     Raises:
         WorldError: it cannot be opened.
     """
-    core.load_prc_file_data("", "notify-level-display error\nnotify-level-egldisplay error\naudio-library-name null\n")
+    core.load_prc_file_data("", "notify-level-display error\nnotify-level-egldisplay fatal\naudio-library-name null\n")
     core.load_prc_file_data("", "notify-level-x11display fatal\nnotify-level-tinydisplay error\n")
     for display in [wanted] if wanted else list(Display):
         pipe = core.GraphicsPipeSelection.get_global_ptr().make_module_pipe(display.value)

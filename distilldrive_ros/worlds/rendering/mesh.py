@@ -131,7 +131,10 @@ def flat_triangles(outline: Array, normal: Array) -> Ids:
     if turns.min() >= -1e-9 or turns.max() <= 1e-9:
         fan = _fan(len(outline))
         return fan if turns.sum() >= 0 else fan[:, ::-1]
-    points, triangles = area_triangles(shapely.Polygon(flat))
+    area = shapely.Polygon(flat)
+    if not area.is_valid:  # a shape squeezed into odd proportions: looks matter less than that it is there
+        return _fan(len(outline))
+    points, triangles = area_triangles(area)
     nearest = np.argmin(((points[:, None] - flat[None]) ** 2).sum(-1), axis=1)
     return nearest[triangles]
 

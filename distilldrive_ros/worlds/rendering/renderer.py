@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from distilldrive_ros.scene.errors import WorldError
 from distilldrive_ros.worlds.rendering.agent_shadows import AgentShadows
 from distilldrive_ros.worlds.rendering.agent_stage import AgentStage
-from distilldrive_ros.worlds.rendering.display import Display, ViewTarget, draw, panda_matrix
+from distilldrive_ros.worlds.rendering.display import Display, ViewTarget, draw, open_pipe, panda_matrix
 from distilldrive_ros.worlds.rendering.face_registry import FIRST_STATIC, color_numbers
 from distilldrive_ros.worlds.rendering.lamps import Lamps
 from distilldrive_ros.worlds.rendering.lidar_scan import FacePlanes, LidarScanner, LidarSweep
@@ -35,7 +35,10 @@ EGO_FRONT_M = 3.9
 
 
 class SceneRenderer:
-    """Draws one place in one light for one rig. Use it from one thread; `close` frees it (or use `with`)."""
+    """Draws one place in one light for one rig. Use it from one thread; `close` frees it (or use `with`).
+
+    `display`: what draws.
+    """
 
     def __init__(
         self, place: Place, appearance: Appearance, rig: Rig, display: Display | None = None,
@@ -59,7 +62,7 @@ class SceneRenderer:
         light = lighting(appearance)
         low = shapely.total_bounds(list(place.drivable))
         self._shift = np.array([*np.rint((low[:2] + low[2:]) / 2), 0.0])
-        self._rig, self._edge_samples, self._wanted = rig, edge_samples, display
+        self._rig, self._edge_samples = rig, edge_samples
         self._static = StaticScene(place, light, self._shift, rng)
         looks, numbers = core.NodePath("world"), core.NodePath("world numbers")
         self._static.looks.reparent_to(looks)
@@ -84,14 +87,10 @@ class SceneRenderer:
         self._traffic_lights = LampStage(place, looks.attach_new_node("lamps"), self._shift)
         self._looks, self._numbers = looks, numbers
         self._cameras = {c.channel: c for c in rig.cameras}
-        self._views = {c.channel: ViewTarget(looks, c.width, c.height, edge_samples, display) for c in rig.cameras}
+        _, self.display = open_pipe(display)
+        self._views: dict[str, ViewTarget] = {}
         self._number_views: dict[str, ViewTarget] = {}
         self._scanner: LidarScanner | None = None
-
-    @property
-    def display(self) -> Display:
-        """What draws."""
-        return next(iter(self._views.values())).display
 
     def images(self, snapshots: Snapshot | Mapping[str, Snapshot]) -> dict[str, Image]:
         """What the cameras see: (H, W, 3) RGB by channel.
@@ -111,7 +110,7 @@ class SceneRenderer:
             channels = [channel for channel, _ in together]
             self._put(together[0][1])
             for channel in channels:
-                self._aim(self._views[self._camera(channel).channel], self._camera(channel), together[0][1])
+                self._aim(self._view(self._camera(channel)), self._camera(channel), together[0][1])
             found.update(zip(channels, draw([self._views[c] for c in channels]), strict=True))
         return {channel: found[channel] for channel in snapshots}
 
@@ -123,7 +122,7 @@ class SceneRenderer:
         """
         camera = self._camera(channel)
         if channel not in self._number_views:
-            self._number_views[channel] = ViewTarget(self._numbers, camera.width, camera.height, 0, self._wanted)
+            self._number_views[channel] = ViewTarget(self._numbers, camera.width, camera.height, 0, self.display)
         view = self._number_views[channel]
         self._put(snapshot)
         self._aim(view, camera, snapshot)
@@ -132,7 +131,7 @@ class SceneRenderer:
     def sweep(self, snapshot: Snapshot, rng: np.random.Generator) -> LidarSweep:
         """One turn of the LiDAR at one instant; noise and lost returns come from `rng`."""
         if self._scanner is None:
-            self._scanner = LidarScanner(self._numbers, self._rig.lidar.base_from_lidar, self._wanted)
+            self._scanner = LidarScanner(self._numbers, self._rig.lidar.base_from_lidar, self.display)
         self._put(snapshot)
         pose = snapshot.ego.world_from_base.copy()
         pose[:3, 3] -= self._shift
@@ -163,6 +162,13 @@ class SceneRenderer:
         if channel not in self._cameras:
             raise WorldError(f"the rig has no camera {channel!r}; it has {', '.join(self._cameras)}")
         return self._cameras[channel]
+
+    def _view(self, camera: RigCamera) -> ViewTarget:
+        """The picture of a camera, made when it is first asked for."""
+        if camera.channel not in self._views:
+            size = (camera.width, camera.height)
+            self._views[camera.channel] = ViewTarget(self._looks, *size, self._edge_samples, self.display)
+        return self._views[camera.channel]
 
     def _put(self, snapshot: Snapshot) -> None:
         self._stage.show(snapshot)

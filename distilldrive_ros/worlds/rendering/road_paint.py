@@ -70,7 +70,7 @@ def wheel_tracks(place: Place) -> shapely.Geometry:
         for side in (1.0, -1.0):
             strip = line.offset_curve(side * TRACK_OFFSET_M)
             strips.append(strip.buffer(TRACK_HALF_WIDTH_M, cap_style="flat", join_style="mitre"))
-    return shapely.union_all(strips)
+    return shapely.union_all(strips).simplify(0.1)
 
 
 def kerbs(place: Place) -> shapely.Geometry:

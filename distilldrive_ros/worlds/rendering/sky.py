@@ -84,6 +84,7 @@ def sky_dome(light: Lighting, overcast: float, rng: np.random.Generator) -> Any:
     dome = core.NodePath(geom_node("sky", vertices, triangles, white, uv=uv))
     texture = upload("sky", panorama(light, overcast, rng))
     texture.set_wrap_v(core.SamplerState.WM_clamp)
+    texture.set_minfilter(core.SamplerState.FT_linear)
     dome.set_texture(texture)
     dome.set_bin("background", 0)
     dome.set_depth_test(False)

@@ -81,6 +81,6 @@ def upload(name: str, values: Array, alpha: Array | None = None, repeat: bool = 
     wrap = core.SamplerState.WM_repeat if repeat else core.SamplerState.WM_clamp
     texture.set_wrap_u(wrap)
     texture.set_wrap_v(wrap)
-    texture.set_minfilter(core.SamplerState.FT_linear_mipmap_linear)
+    texture.set_minfilter(core.SamplerState.FT_linear_mipmap_nearest)
     texture.set_magfilter(core.SamplerState.FT_linear)
     return texture

@@ -45,7 +45,7 @@ def _reach(scenario: Scenario) -> float:
 
 def _approach(scenario: Scenario, rng: np.random.Generator) -> float:
     """How far before a junction the ego starts: far enough to stop for it gently, m."""
-    return 26.0 + scenario.speed_limit**2 / 3.0 + float(rng.uniform(0.0, 25.0))
+    return 28.0 + scenario.speed_limit**2 / 5.0 + float(rng.uniform(0.0, 15.0))
 
 
 def _place(heading: float, ahead: float, left: float = 0.0) -> Point:

@@ -58,6 +58,13 @@ SPEEDS = {
     ScenarioKind.EMPTY: (8.0, 22.0),
 }
 ALL_SPEEDS = (8.0, 14.0)
+# Where the ego has to find a gap, drawn scenes are no denser: in dense traffic it would wait for all of their time.
+DENSEST = {
+    ScenarioKind.FOUR_WAY_LIGHTS: 0.6,
+    ScenarioKind.FOUR_WAY_PRIORITY: 0.45,
+    ScenarioKind.T_JUNCTION: 0.5,
+    ScenarioKind.ROUNDABOUT: 0.5,
+}
 DURATION_S = 20.0
 DURATIONS_S = (1.0, 600.0)
 
@@ -149,7 +156,7 @@ def draw_scenario(seed: int, kinds: Sequence[ScenarioKind] | None = None, durati
         seed=seed,
         lanes=int(rng.integers(fewest, most + 1)),
         speed_limit=round(float(rng.uniform(slowest, fastest)), 2),
-        density=0.0 if quiet else round(float(rng.uniform(0.2, 0.9)), 3),
+        density=0.0 if quiet else round(float(rng.uniform(0.2, DENSEST.get(kind, 0.9))), 3),
         pedestrians=0.0 if quiet else round(float(rng.uniform(0.2, 1.0)), 3),
         turn=turn,
         duration_s=duration_s,

@@ -19,8 +19,8 @@ WARM_UP_S = 60.0
 # Vehicles per second and lane where traffic is densest.
 DENSEST_FLOW = 0.16
 # People on foot per sidewalk where there are most, and how many of them mean to cross a street if they can.
-PEDESTRIANS_PER_SIDEWALK = 12.0
-CROSSING_SHARE = 0.6
+PEDESTRIANS_PER_SIDEWALK = 8.0
+CROSSING_SHARE = 0.5
 
 
 def write_demand(scenario: Scenario, layout: Layout, ego_size: tuple[float, float], path: Path) -> None:

@@ -42,8 +42,8 @@ CLEAR_BEHIND_M, CLEAR_AHEAD_M, CLEAR_AHEAD_S = 16.0, 14.0, 1.5
 # Beyond that the ego starts as slow as gentle braking behind others asks for, m and m/s^2.
 ROOM_LOOKED_AT_M, GENTLE_BRAKING = 120.0, 1.0
 # At junctions the ego is often the first to come, and the light has often just turned green: in 20 s it shall get over.
-FIRST_SHARE, CLEAR_TO_JUNCTION_M = 0.6, 110.0
-GREEN_SHARE, LONGEST_CYCLE_S = 0.7, 120
+FIRST_SHARE, CLEAR_TO_JUNCTION_M = 0.75, 90.0
+GREEN_SHARE, LONGEST_CYCLE_S = 0.75, 120
 
 
 class GeneratedSession:
@@ -151,6 +151,9 @@ class GeneratedSession:
         line = self.route.centerline
         yaw = math.atan2(line[1, 1] - line[0, 1], line[1, 0] - line[0, 0])
         speed = self.scenario.speed_limit * float(self._rng.uniform(0.6, 0.9))
+        if self.route.turns:
+            bend = self.route.turns[0][0] - PACIFICA.front_length
+            speed = min(speed, math.sqrt(2 * GENTLE_BRAKING * max(bend - 8.0, 4.0)))
         clear = self.scenario.kind in TURNING and self._rng.random() < FIRST_SHARE
         ego = EgoState(line[0].copy(), yaw, speed)
         ego = engine.call(lambda sumo: _clear(sumo, ego, CLEAR_TO_JUNCTION_M if clear else 0.0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,19 +36,15 @@ class GoldenRun:
 
 
 @pytest.fixture(scope="session")
-def golden_dir(shared_dir: Path) -> Path:
+def golden_dir(distilldrive_golden: Path) -> Path:
     """Folder of the recorded numbers."""
-    return shared_dir / "golden" / "distilldrive"
+    return distilldrive_golden
 
 
 @pytest.fixture(scope="session")
-def rules(golden_dir: Path) -> ModuleType:
+def rules(distilldrive_rules: ModuleType) -> ModuleType:
     """The weight and input rules that came with the numbers."""
-    spec = importlib.util.spec_from_file_location("distilldrive_golden_rules", golden_dir / "weights.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return distilldrive_rules
 
 
 @pytest.fixture(scope="session")

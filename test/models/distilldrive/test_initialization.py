@@ -69,7 +69,7 @@ def test_map_anchors_fill_the_region(config: DistillDriveConfig) -> None:
 
 def test_plan_anchors_are_drivable(config: DistillDriveConfig) -> None:
     """Constant speed, curvature of a car, forward, and turning the way the command says."""
-    plan = anchors.plan_anchors(config)
+    plan = anchors.plan_anchors(config.motion)
     delta = anchors.step_deltas(plan)
     speed = delta.norm(dim=-1) / config.motion.step_seconds
     assert torch.allclose(speed, speed[..., :1].expand_as(speed), atol=1e-4)
@@ -83,7 +83,7 @@ def test_plan_anchors_are_drivable(config: DistillDriveConfig) -> None:
 
 
 def test_motion_anchors_fit_their_class(config: DistillDriveConfig) -> None:
-    motion = anchors.motion_anchors(config)
+    motion = anchors.motion_anchors(config.motion)
     assert motion.shape == (10, config.motion.agent_modes, config.motion.agent_steps, 2)
     reach = motion.norm(dim=-1).amax(dim=(1, 2))
     car, pedestrian, cone = reach[0], reach[8], reach[9]

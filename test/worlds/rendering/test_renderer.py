@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,12 +15,16 @@ from shapely.geometry import MultiPoint
 
 pytest.importorskip("panda3d", reason="Panda3D is not installed (make setup-world)")
 
+from distilldrive_ros.datasets.categories import DETECTION_CLASS
 from distilldrive_ros.datasets.demo_scene.rig import CAMERAS, base_from_lidar
 from distilldrive_ros.geometry.boxes import box_corners, points_in_box
 from distilldrive_ros.geometry.cameras import project_points
 from distilldrive_ros.geometry.poses import inverse, transform_points
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.rendering.agent_shapes import shape, shape_key
 from distilldrive_ros.worlds.rendering.display import Display
+from distilldrive_ros.worlds.rendering.face_registry import FACES_PER_AGENT
+from distilldrive_ros.worlds.rendering.mesh import solid_mesh
 from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 from distilldrive_ros.worlds.rig import Rig, RigCamera, RigLidar
 from distilldrive_ros.worlds.world import (
@@ -27,12 +32,14 @@ from distilldrive_ros.worlds.world import (
     Appearance,
     Divider,
     EgoState,
+    LightState,
     LineColor,
     LinePattern,
     Place,
     Scenery,
     SceneryKind,
     Snapshot,
+    TrafficLight,
 )
 
 TURN = math.radians(25)
@@ -67,7 +74,7 @@ def snapshot(*agents: Agent) -> Snapshot:
     return Snapshot(0, EgoState(ORIGIN.copy(), 0.0, 0.0), agents)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rig() -> Rig:
     """A camera ahead with an off-centre principal point, one to the back, and the LiDAR."""
     off = np.array([[260.0, 0.0, 117.3], [0.0, 251.0, 141.8], [0.0, 0.0, 1.0]])
@@ -81,7 +88,7 @@ def rig() -> Rig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def renderer(rig: Rig) -> Iterator[SceneRenderer]:
     with SceneRenderer(street(), Appearance(), rig) as made:
         yield made
@@ -252,3 +259,58 @@ def test_wrong_wishes_are_refused(renderer: SceneRenderer, rig: Rig) -> None:
         renderer.images({"CAM_TOP": snapshot()})
     with pytest.raises(WorldError, match="no drivable area"):
         SceneRenderer(dataclasses.replace(street(), drivable=()), Appearance(), rig)
+
+
+def test_traffic_lights_show_their_state(rig: Rig) -> None:
+    light = TrafficLight("north", np.array([ORIGIN[0] + 9.0, ORIGIN[1] + 1.0, 2.0]), math.pi, ())
+    place = dataclasses.replace(street(), lights=(light,))
+    colors = {}
+    with SceneRenderer(place, Appearance(), rig) as made:
+        dark = made.images(snapshot())["CAM_FRONT"].astype(int)
+        for state in (LightState.RED, LightState.YELLOW, LightState.GREEN):
+            shown = dataclasses.replace(snapshot(), lights={"north": state})
+            picture = made.images(shown)["CAM_FRONT"].astype(int)
+            changed = np.argwhere((picture - dark).max(-1) > 60)
+            assert 3 < len(changed) < 200
+            colors[state] = picture[tuple(changed.T)].mean(0), changed[:, 0].mean()
+        assert np.array_equal(made.images(snapshot())["CAM_FRONT"], dark)
+        assert (made.sweep(snapshot(), np.random.default_rng(0)).points[:, 2] > 0).any()
+    assert colors[LightState.RED][0].argmax() == 0
+    assert colors[LightState.GREEN][0].argmax() == 1
+    heights = [row for _, row in colors.values()]
+    assert heights == sorted(heights)
+
+
+def test_brakes_shine_and_at_night_lamps_do(rig: Rig) -> None:
+    ahead = agent(1, "vehicle.car", 12.0, 0.0, 0.0, (4.6, 1.9, 1.5), "vehicle.moving")
+    red = {}
+    for name, appearance in (("day", Appearance()), ("night", Appearance(sun_elevation_deg=-10))):
+        with SceneRenderer(street(), appearance, rig) as made:
+            for braking in (False, True):
+                picture = made.images(snapshot(dataclasses.replace(ahead, braking=braking)))["CAM_FRONT"].astype(int)
+                red[name, braking] = int(((picture[..., 0] > 190) & (picture[..., 1] < 110)).sum())
+            parked = dataclasses.replace(ahead, attribute="vehicle.parked")
+            lit = made.images(snapshot(parked))["CAM_FRONT"].astype(int)
+            assert ((lit[..., 0] > 190) & (lit[..., 1] < 110)).sum() == 0
+    assert red["day", True] > red["day", False] + 5
+    assert red["night", False] > 5
+    assert red["night", True] > 5
+
+
+def test_walkers_move_their_legs(renderer: SceneRenderer) -> None:
+    person = agent(3, "human.pedestrian.adult", 13.0, 0.0, math.pi / 2, (0.7, 0.6, 1.75), "pedestrian.moving")
+    masks = [
+        renderer.ids(snapshot(dataclasses.replace(person, walked=walked)), "CAM_FRONT") == 3
+        for walked in (0.0, 0.2, 0.6)
+    ]
+    assert all(mask.sum() > 100 for mask in masks)
+    assert all((first != second).sum() > 5 for first, second in pairwise(masks))
+
+
+def test_every_shape_has_few_enough_faces_for_its_numbers() -> None:
+    for category in (*DETECTION_CLASS, "animal", "static_object.bicycle_rack", "human.pedestrian.stroller"):
+        for size in ((0.4, 0.4, 0.9), (4.6, 1.9, 1.6), (12.0, 3.0, 3.6)):
+            solid = shape(shape_key(agent(1, category, 0.0, 0.0, 0.0, size)))
+            mesh = solid_mesh([solid])
+            assert 0 < len(mesh.planes) <= FACES_PER_AGENT, (category, size)
+            assert np.isfinite(mesh.vertices).all()

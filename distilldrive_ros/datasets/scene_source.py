@@ -1,4 +1,4 @@
-"""A nuScenes scene laid out for the converter: every message with its stamp, what each needs, and what is missing."""
+"""A nuScenes scene laid out for converter and training: measurements in time order, key frames, boxes, calibration."""
 
 from __future__ import annotations
 

@@ -1,0 +1,51 @@
+"""How the student is trained: as published, without the published defects, and with parts left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
+from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.training.losses.latent import LatentAlignment
+from distilldrive_ros.training.losses.weights import LossWeights
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of stages 1 and 2 that are not those of the network.
+
+    Ablations: `distillation` (a teacher at all), `value` (the reinforcement part); the generative module is left out
+    by `motion.generative` of the network's configuration. As published: `teacher_dropout` leaves the frozen teacher in
+    training mode (quirk Q12), `alignment` gives tokens the futures of other agents (Q6). `latent_noise` draws the
+    latent of the future instead of taking its mean, `grid_mask` is the probability of holes in the images.
+
+    Raises ConfigurationError from the constructor when the probability is none.
+    """
+
+    distillation: bool = True
+    value: bool = True
+    teacher_dropout: bool = True
+    alignment: LatentAlignment = LatentAlignment.ANNOTATION
+    latent_noise: bool = True
+    grid_mask: float = 0.7
+    weights: LossWeights = field(default_factory=LossWeights)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.grid_mask <= 1.0:
+            raise ConfigurationError(f"grid_mask is {self.grid_mask!r}; it is a probability, from 0 to 1")
+
+
+def fixed_options(options: TrainingOptions) -> TrainingOptions:
+    """The same training without the defects of the published one (Q6, Q12)."""
+    return replace(options, teacher_dropout=False, alignment=LatentAlignment.MATCHED)
+
+
+def fixed_student(config: DistillDriveConfig) -> DistillDriveConfig:
+    """The same network with a repaired generative module (Q3, Q4); published weights do not fit it any more."""
+    motion = replace(config.motion, signed_latent=True, hidden_per_token=True)
+    return replace(config, name=f"{config.name}_fixed", motion=motion)
+
+
+def without_generative(config: DistillDriveConfig) -> DistillDriveConfig:
+    """The same network without its generative module."""
+    return replace(config, name=f"{config.name}_plain", motion=replace(config.motion, generative=False))

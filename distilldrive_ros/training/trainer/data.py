@@ -1,0 +1,103 @@
+"""Batches of a training, as its stage wants them, for one process."""
+
+from __future__ import annotations
+
+import resource
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
+
+from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
+from distilldrive_ros.datasets.nuscenes import NuScenes
+from distilldrive_ros.datasets.scene_source import SceneSource
+from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
+from distilldrive_ros.training.diffusion.requests import RequestedFrames, collate_frames
+from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
+from distilldrive_ros.training.pipeline.frames import ImageSettings
+from distilldrive_ros.training.pipeline.loaded import LoadedBatch
+from distilldrive_ros.training.pipeline.sequences import Section, StreamingSampler, split_scenes
+from distilldrive_ros.training.targets.scene_files import load_or_make_targets
+from distilldrive_ros.training.trainer.config import TrainConfig
+from distilldrive_ros.training.trainer.processes import Processes
+from distilldrive_ros.training.trainer.stages import diffusion_config, frame_limits, student_config
+
+Progress = Callable[[str], object]
+
+
+def batches(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
+    """Batches of this process from iteration `start` on, without end: `TrainingBatch`, or `DiffusionBatch`.
+
+    Raises:
+        DatasetError: root, tables or a scene are not there, or contradict themselves.
+        ConfigurationError: the network does not fit the targets.
+        StorageError: the cache cannot be written to.
+    """
+    if config.stage == "diffusiondrive":
+        frames = RequestedFrames(_sources(config, progress), diffusion_config(config))
+        return _loader(config, processes, start, frames, frames.sections, collate_frames)
+    return _streams(config, processes, start, progress)
+
+
+def _streams(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
+    data, network = config.data, student_config(config)
+    if not processes.is_main:
+        processes.wait()  # the main process fills the cache first
+    try:
+        scenes = load_or_make_targets(data.dataroot, data.version, data.scenes, network.cameras, data.cache, progress)
+    finally:
+        if processes.is_main:
+            processes.wait()
+    if network.map.num_points != scenes[0].lines.shape[1]:
+        raise ConfigurationError(f"targets have lines of 20 points, the network {network.map.num_points}; choose 20")
+    sections = split_scenes([scene.key_frames for scene in scenes], data.sequence_parts)
+    images = None
+    if config.stage != "teacher":
+        images = ImageSettings(network.image_width, network.image_height)
+    frames = FrameDataset(
+        scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache, frame_limits(config)
+    )
+    return _loader(config, processes, start, frames, sections, collate)
+
+
+def _sources(config: TrainConfig, progress: Progress) -> list[SceneSource]:
+    """Scenes with their maps, the tables read once for all."""
+    data = config.data
+    nuscenes = NuScenes(data.dataroot, data.version)
+    scenes = [nuscenes.scene(name) for name in data.scenes] if data.scenes else list(nuscenes.scenes)
+    if not scenes:
+        raise DatasetError(f"{data.dataroot / data.version} has no scene; choose another --dataroot or --version")
+    maps: dict[str, MapExpansion | None] = {}
+    sources = []
+    for scene in scenes:
+        if scene.location not in maps:
+            maps[scene.location] = open_map(data.dataroot, scene.location)
+        sources.append(SceneSource(nuscenes, scene, maps[scene.location]))
+        progress(scene.name)
+    return sources
+
+
+def _loader(
+    config: TrainConfig,
+    processes: Processes,
+    start: int,
+    frames: Dataset[Any],
+    sections: list[Section],
+    collate_with: Callable[[Any], LoadedBatch[Any]],
+) -> Iterator[LoadedBatch[Any]]:
+    sampler = StreamingSampler(sections, config.run.batch_size, config.run.seed, processes.rank, processes.world_size)
+    sampler.start = start
+    if config.data.workers:
+        _allow_open_files()
+    with warnings.catch_warnings():
+        # One worker per core and more is the user's choice.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(frames, batch_sampler=sampler, collate_fn=collate_with, num_workers=config.data.workers)
+    return iter(loader)
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us: every tensor that a worker hands over is one, and the usual 1024 are soon gone."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

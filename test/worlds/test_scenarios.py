@@ -71,6 +71,7 @@ RIGHT = (ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.T_JUNCTION)
 CASES = [
     (kind, Command.RIGHT if kind in RIGHT else Command.LEFT if kind in TURNING else Command.STRAIGHT)
     for kind in ScenarioKind
+    if kind not in (ScenarioKind.EMPTY, ScenarioKind.CUT_IN, ScenarioKind.HARD_BRAKING)  # on the roads of STRAIGHT
 ]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from distilldrive_ros.geometry.boxes import box_corners
 from distilldrive_ros.geometry.poses import inverse, transform_points
 from distilldrive_ros.worlds.dataset.annotations import agents_in_reach
-from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 from distilldrive_ros.worlds.rig import Rig, RigCamera
 from distilldrive_ros.worlds.world import Agent, Appearance, Place, Snapshot
+
+if TYPE_CHECKING:
+    from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 
 Array = NDArray[np.float64]
 
@@ -40,6 +43,9 @@ class VisibilityMeter:
         Raises:
             WorldError: nothing can draw here.
         """
+        # Panda3D is an extra: it is imported where something is drawn.
+        from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
+
         self._renderer = renderer
         self._cameras = {camera.channel: _small(camera) for camera in rig.cameras}
         self._scale = {c.channel: (c.width / self._cameras[c.channel].width) ** 2 for c in rig.cameras}

@@ -15,6 +15,7 @@ from distilldrive_ros.worlds.scenarios.scenario import Scenario, ScenarioKind
 # Middle of every place: far enough from the origin that coordinates stay positive, as in nuScenes maps.
 CENTER: Point = (600.0, 600.0)
 SIDEWALK_M = 2.5
+PARKING_M = 2.05
 # The ego may start this far behind the beginning of its first edge: there is traffic behind it, too.
 START_M = 45.0
 
@@ -54,24 +55,25 @@ def _place(heading: float, ahead: float, left: float = 0.0) -> Point:
     return (CENTER[0] + ahead * c - left * s, CENTER[1] + ahead * s + left * c)
 
 
-def _both_ways(a: str, b: str, scenario: Scenario, lanes: int, shape: tuple[Point, ...] = (), priority: int = 1,
-               lane_width: float = 3.5) -> tuple[Edge, Edge]:  # fmt: skip
+def _both_ways(
+    a: str, b: str, scenario: Scenario, lanes: int, shape: tuple[Point, ...] = (), priority: int = 1
+) -> tuple[Edge, Edge]:
     """A street with sidewalks."""
-
-    def edge(source: str, target: str, points: tuple[Point, ...]) -> Edge:
-        return Edge(
-            f"{source}{target}", source, target, lanes, scenario.speed_limit, lane_width, points, SIDEWALK_M, priority
-        )
-
-    return edge(a, b, shape), edge(b, a, shape[::-1])
+    speed = scenario.speed_limit
+    return (
+        Edge(f"{a}{b}", a, b, lanes, speed, shape=shape, sidewalk=SIDEWALK_M, priority=priority),
+        Edge(f"{b}{a}", b, a, lanes, speed, shape=shape[::-1], sidewalk=SIDEWALK_M, priority=priority),
+    )
 
 
-def _street(scenario: Scenario, rng: np.random.Generator, lane_width: float = 3.5) -> Layout:
-    """One straight street."""
+def _street(scenario: Scenario, rng: np.random.Generator) -> Layout:
+    """One straight street, with room for parked cars where that is what the scene is about."""
     heading = float(rng.uniform(-math.pi, math.pi))
     half = _reach(scenario) / 2
     nodes = (Node("a", _place(heading, -half)), Node("b", _place(heading, half)))
-    edges = _both_ways("a", "b", scenario, scenario.lanes, lane_width=lane_width)
+    edges = _both_ways("a", "b", scenario, scenario.lanes)
+    if scenario.kind == ScenarioKind.PARKED_CARS:
+        edges = (replace(edges[0], parking=PARKING_M), replace(edges[1], parking=PARKING_M))
     return Layout(RoadNetwork(nodes, edges), ("ab",), START_M)
 
 
@@ -239,7 +241,7 @@ _MAKERS: dict[ScenarioKind, Callable[[Scenario, np.random.Generator], Layout]] =
     ScenarioKind.T_JUNCTION: _t_junction,
     ScenarioKind.ROUNDABOUT: _roundabout,
     ScenarioKind.MERGE: _merge,
-    ScenarioKind.PARKED_CARS: lambda scenario, rng: _street(scenario, rng, 3.6),
+    ScenarioKind.PARKED_CARS: _street,
     ScenarioKind.CROSSING: _crossed_street,
     ScenarioKind.CUT_IN: _street,
     ScenarioKind.HARD_BRAKING: _street,

@@ -112,6 +112,10 @@ class Network:
         """Lanes for vehicles of an edge, from the right."""
         return sorted((lane for lane in self.lanes.values() if lane.edge == edge), key=lambda lane: lane.index)
 
+    def open_lanes_of(self, edge: str) -> list[NetworkLane]:
+        """Those of them that are open."""
+        return [lane for lane in self.lanes_of(edge) if lane.open]
+
     def links_from(self, lane: str) -> list[LaneLink]:
         """Links that begin at a lane."""
         return [link for link in self.links if link.source == lane]

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 # nuScenes maps count a place where so many roads meet as an intersection.
 INTERSECTION_ARMS = 3
+# What is narrower is a parking strip, without a line beside it.
+NARROWEST_LANE_M = 2.5
 STOP_LINE_M = 0.4
 LIGHT_HEIGHT_M = 5.2
 # Lines are not crossed shortly before a junction with lights, m.
@@ -114,6 +116,8 @@ def _dividers(net: Network) -> list[Divider]:
             continue
         lit = any(link.light for lane in lanes for link in net.links_from(lane.name))
         for lane in lanes[:-1]:
+            if lane.width < NARROWEST_LANE_M:
+                continue
             out += _lane_divider(_side(lane, left=True), lit)
         opposite = [e for e, ends in net.ends.items() if ends == (target, source) and net.lanes_of(e)]
         if opposite and source < target:

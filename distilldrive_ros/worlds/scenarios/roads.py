@@ -13,6 +13,8 @@ from distilldrive_ros.worlds.sumo import sumo_program
 
 Point = tuple[float, float]
 
+# Who may use closed lanes: nobody that ever sets out. Who may not use the others.
+CLOSED, NOT_ON_LANES = "authority", "pedestrian tram rail ship"
 NETCONVERT_LIMIT_S = 120.0
 # Turning vehicles are no faster than this lateral acceleration allows, m/s^2.
 TURN_ACCELERATION = 2.5
@@ -34,6 +36,7 @@ class Edge:
 
     `shape` (m) holds the points between the ends. `sidewalk` m, 0 for none. `closed` lanes are there but nobody may
     use them. `alone`: no opposite direction beside it, so that its middle lies on the line between the nodes.
+    `parking` m: a strip for parked cars between the lanes and the sidewalk, 0 for none.
     """
 
     name: str
@@ -47,11 +50,12 @@ class Edge:
     priority: int = 1
     closed: tuple[int, ...] = ()
     alone: bool = False
+    parking: float = 0.0
 
     @property
     def first_lane(self) -> int:
-        """SUMO's index of the rightmost lane for vehicles: sidewalks count, too."""
-        return 1 if self.sidewalk else 0
+        """SUMO's index of the rightmost lane for vehicles: sidewalk and parking strip count, too."""
+        return (1 if self.sidewalk else 0) + (1 if self.parking else 0)
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def _edges(network: RoadNetwork) -> list[ET.Element]:
     out = []
     for edge in network.edges:
         attributes = {
-            "id": edge.name, "from": edge.source, "to": edge.target, "numLanes": str(edge.lanes),
+            "id": edge.name, "from": edge.source, "to": edge.target, "numLanes": str(edge.lanes + bool(edge.parking)),
             "speed": f"{edge.speed:.2f}", "width": f"{edge.lane_width:.2f}", "priority": str(edge.priority),
             "spreadType": "center" if edge.alone else "right",
         }  # fmt: skip
@@ -157,8 +161,10 @@ def _edges(network: RoadNetwork) -> list[ET.Element]:
         if edge.sidewalk:
             attributes["sidewalkWidth"] = f"{edge.sidewalk:.2f}"
         element = ET.Element("edge", attributes)
-        for lane in range(edge.lanes):
-            rule = {"allow": "authority"} if lane in edge.closed else {"disallow": "pedestrian tram rail ship"}
+        rules = [{"allow": CLOSED} if lane in edge.closed else {"disallow": NOT_ON_LANES} for lane in range(edge.lanes)]
+        if edge.parking:
+            rules.insert(0, {"allow": CLOSED, "width": f"{edge.parking:.2f}"})
+        for lane, rule in enumerate(rules):
             ET.SubElement(element, "lane", {"index": str(lane), **rule})
         out.append(element)
     for nodes, edges in network.roundabouts:

@@ -34,14 +34,14 @@ def find_route(net: Network, edges: Sequence[str], lane: int, start: float, turn
     Args:
         net: the network.
         edges: names in driving order.
-        lane: number of the first edge's lane, from the right.
+        lane: number of the first edge's open lane, from the right.
         start: m along the first lane.
         turn: what a bending connector is called on a roundabout, where every one bends.
 
     Raises:
         WorldError: an edge does not lead to the next one.
     """
-    lanes = net.lanes_of(edges[0])
+    lanes = net.open_lanes_of(edges[0])
     if not 0 <= lane < len(lanes):
         raise WorldError(f"edge {edges[0]} has {len(lanes)} lane(s), no number {lane}; choose another")
     present, tokens = lanes[lane], []

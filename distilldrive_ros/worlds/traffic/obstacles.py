@@ -23,8 +23,8 @@ BARRIER = np.array([0.50, 1.90, 1.00])
 PARKABLE = tuple(user for user in VEHICLES if user.category == "vehicle.car")
 # No car parks so close to the end of a lane, m.
 CLEAR_AT_ENDS_M = 14.0
-# Parked cars reach so far into the lane, m: with one wheel on the kerb.
-INTRUSION_M = (0.0, 0.35)
+# Parked cars reach so far from their strip into the lane, m.
+INTRUSION_M = (-0.1, 0.3)
 CONE_GAP_M = 6.0
 TAPER_M = 30.0
 EXCAVATOR = np.array([6.2, 2.5, 3.0])
@@ -61,17 +61,19 @@ def obstacles(scenario: Scenario, layout: Layout, net: Network) -> tuple[Agent, 
 
 
 def _parked(net: Network, rng: np.random.Generator) -> tuple[Agent, ...]:
-    """Rows of cars at the right border of every street."""
+    """Rows of cars on the parking strips of every street."""
     out: list[Agent] = []
     share = float(rng.uniform(0.35, 0.85))
     for lane in net.lanes.values():
+        if lane.open:
+            continue
         row = Stationing(lane)
         at = CLEAR_AT_ENDS_M
         while at < row.length - CLEAR_AT_ENDS_M:
             user = choose(PARKABLE, rng)
             if rng.random() < share:
                 intrusion = float(rng.uniform(*INTRUSION_M))
-                left = -lane.width / 2 - user.width / 2 + intrusion
+                left = lane.width / 2 - user.width / 2 + intrusion
                 x, y, yaw = row.pose(at + user.length / 2, left)
                 yaw += float(rng.normal(0.0, 0.015))
                 out.append(_standing(len(out), user.category, "vehicle.parked", x, y, yaw, user.size, rng))

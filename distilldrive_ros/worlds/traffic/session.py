@@ -204,7 +204,7 @@ class GeneratedSession:
 
 def start_lane(net: Network, edges: tuple[str, ...], works: str, rng: np.random.Generator) -> int:
     """A lane of the first edge: one from which the next edge is reached, or, before works, the one that they close."""
-    lanes = net.lanes_of(edges[0])
+    lanes = net.open_lanes_of(edges[0])
     if works:
         return 0
     if len(edges) == 1:

@@ -24,6 +24,9 @@ from distilldrive_ros.worlds.scenarios.scenario import ScenarioKind
 pytest.importorskip("panda3d", reason="the engines of driving worlds are not installed (make setup-world)")
 pytest.importorskip("traci", reason="the engines of driving worlds are not installed (make setup-world)")
 
+# The engines start several times; on a loaded machine that takes minutes.
+pytestmark = pytest.mark.timeout(600)
+
 SMALL = ["--seed", "7", "--kinds", "empty", "curved", "--duration", "1.1", "--width", "160", "--no-sweeps"]
 KEY_FRAMES = 3
 PROGRAM = "import sys; from distilldrive_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"

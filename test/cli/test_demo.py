@@ -61,9 +61,10 @@ def test_a_world_is_made_once_played_and_driven_in_closed_loop(ros_domain: int, 
     assert html.count("<svg") == 4 and "Closed loop" in html and "Generated world" in html
     assert [m["name"] for m in numbers["closed_loop"]["models"]] == ["constant_velocity", "expert"]
     (root,) = (out / "work").glob("world-*")
-    made = (root / "v1.0-world" / "scene.json").stat().st_mtime_ns
+    pictures = {path: path.stat().st_mtime_ns for path in root.glob("samples/*/*.jpg")}
     assert demo(*words, "--drive", "0").returncode == 0
-    assert (root / "v1.0-world" / "scene.json").stat().st_mtime_ns == made, "taken from the cache"
+    assert len(pictures) == 12
+    assert {path: path.stat().st_mtime_ns for path in root.glob("samples/*/*.jpg")} == pictures, "from the cache"
 
 
 @pytest.mark.slow

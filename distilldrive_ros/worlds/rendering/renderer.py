@@ -145,6 +145,8 @@ class SceneRenderer:
         if self._scanner is not None:
             self._scanner.close()
             self._scanner = None
+        # The engine frees what was removed with its next frame; at the program's end it would be too late for that.
+        core.GraphicsEngine.get_global_ptr().render_frame()
 
     def __enter__(self) -> SceneRenderer:
         """Use it in a `with`."""

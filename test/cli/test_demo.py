@@ -109,7 +109,15 @@ def test_data_set_without_pictures_is_refused_with_a_remedy(ros_domain: int, tmp
 def test_interruption_ends_all_processes(ros_domain: int, tmp_path: Path) -> None:
     demo_drive(tmp_path / "out" / "work", DemoSceneOptions(key_frames=3, width=320))
     words = command("--model", "constant_velocity", "--rate", "0.01", "--out", str(tmp_path / "out"), *SMALL)
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    process = subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        # A test run in the background of a shell ignores it, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     log = tmp_path / "out" / "work" / "graph.log"
     deadline = time.monotonic() + DEADLINE_S
     try:

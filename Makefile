@@ -40,7 +40,7 @@ setup-tests:
 demo: setup-world
 	@"$(VENV)/bin/distilldrive" demo $(ARGS)
 
-bench: setup
+bench: setup-world
 	@"$(VENV)/bin/distilldrive" bench $(ARGS)
 
 doctor: setup

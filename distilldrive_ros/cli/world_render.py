@@ -47,11 +47,17 @@ def run(args: argparse.Namespace) -> int:
         raise WorldError(f"--jobs is {args.jobs}; it must be at least 1")
     order = RenderOrder(args.dataroot, args.version, args.out, tuple(args.scene), args.width, args.sweeps)
     rendering = RootRendering(order, args.jobs)
+    from distilldrive_ros.worlds.rendering.display import open_pipe
+
+    _, display = open_pipe()
     form = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} scenes [{elapsed}<{remaining}]"
     with tqdm(total=len(rendering.scenes), bar_format=form, disable=not sys.stderr.isatty(), leave=False) as bar:
         report = rendering.run(bar.update, lambda name: bar.write(f"{args.out}: {name}"))
     done, before = len(report.scenes), report.already_there
-    print(f"{args.out} (--version {args.version}): {done} scenes rendered; {before} were there before")
+    print(
+        f"{args.out} (--version {args.version}): {done} scenes rendered by {display.description}; "
+        f"{before} were there before"
+    )
     if report.failures:
         raise WorldError(f"{len(report.failures)} scene(s) could not be rendered:\n" + "\n".join(report.failures))
     return 0

@@ -19,7 +19,6 @@ from distilldrive_ros.geometry.boxes import points_in_box
 from distilldrive_ros.geometry.poses import transform_points
 from distilldrive_ros.scene.errors import DatasetError
 from distilldrive_ros.worlds.dataset.root import replace_json
-from distilldrive_ros.worlds.dataset.visibility import VisibilityMeter
 from distilldrive_ros.worlds.nuscenes_place import seed_of
 from distilldrive_ros.worlds.recorded_rig import recorded_rig
 from distilldrive_ros.worlds.recorded_session import RecordedSession
@@ -66,6 +65,7 @@ def render_scene(job: RecordedJob, advance: Callable[[float], None]) -> None:
         OSError: a file cannot be written.
     """
     # Panda3D is an extra: it is imported late, so that its absence is an error of this run alone.
+    from distilldrive_ros.worlds.dataset.visibility import VisibilityMeter
     from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
 
     nuscenes = NuScenes(job.dataroot, job.version)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +126,7 @@ def test_the_command_scales_pictures_and_intrinsics(
     out = tmp_path / "out"
     arguments = ["world", "render", str(bare), "--version", version_of(bare), "--out", str(out), "--width", "320"]
     assert main(arguments) == 0
-    assert "1 scenes rendered" in capsys.readouterr().out
+    assert "1 scenes rendered by " in capsys.readouterr().out
     old, new = (NuScenes(r, version_of(r)) for r in (bare, out))
     rows = new.sample_data(new.scenes[0])
     assert all(row.is_key_frame for row in rows)
@@ -155,3 +157,17 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_settings_are_kept_beside_the_data(complete: Path) -> None:
     settings = json.loads((complete / ".render" / "settings.json").read_text())
     assert settings == {"version": version_of(complete), "width": None, "sweeps": True}
+
+
+def test_without_panda3d_help_works_and_a_run_names_the_remedy(bare: Path, tmp_path: Path, repository: Path) -> None:
+    code = "import sys; sys.modules['panda3d'] = None; from distilldrive_ros.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "world", "render"]
+
+    def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], cwd=repository, capture_output=True, text=True)
+
+    assert said("--help").returncode == 0
+    refused = said(str(bare), "--version", version_of(bare), "--out", str(tmp_path / "out"))
+    assert refused.returncode == 2
+    assert "make setup-world" in refused.stderr
+    assert not (tmp_path / "out").exists()

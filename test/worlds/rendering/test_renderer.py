@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,3 +326,12 @@ def test_without_panda3d_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(sys.modules, "distilldrive_ros.worlds.rendering.panda")
     with pytest.raises(WorldError, match="make setup-world"):
         importlib.import_module("distilldrive_ros.worlds.rendering.panda")
+
+
+def test_without_a_driver_the_software_display_draws(repository: Path) -> None:
+    code = "from distilldrive_ros.worlds.rendering.display import open_pipe; print(open_pipe()[1].name)"
+    nowhere = {"__EGL_VENDOR_LIBRARY_DIRS": "/nonexistent", "LIBGL_DRIVERS_PATH": "/nonexistent"}
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env={**os.environ, **nowhere}, capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout.strip()) == (0, "SOFTWARE"), said.stderr

@@ -37,6 +37,8 @@ class FactoredAggregation(DeformableAggregation):
         self.kps_generator, self.output_proj = layer.kps_generator, layer.output_proj
         self.camera_encoder, self.weights_fc = layer.camera_encoder, layer.weights_fc
         self._last: _CameraFactors | None = None
+        # A new module is in training mode, in which the layer leaves out points at random.
+        self.training = layer.training
 
     def _weights(self, positioned: Tensor, projection: Tensor) -> Tensor:
         camera = self._camera_factors(projection)

@@ -158,6 +158,7 @@ def test_factored_weights_of_far_peaks(tiny_network: StudentNetwork, tiny_inputs
 
 def test_weights_stay_shared_with_the_network(tiny_network: StudentNetwork) -> None:
     own = StudentEngine(tiny_network).network
+    assert not any(module.training for module in own.modules() if isinstance(module, DeformableAggregation))
     theirs = dict(tiny_network.named_parameters())
     shared = [name for name, tensor in own.named_parameters() if theirs.get(name) is tensor]
     missing = set(theirs) - set(shared)

@@ -30,8 +30,9 @@ ENGINES = {
     "folded norms": replace(PLAIN, fold_batch_norm=True),
     "channels last": replace(PLAIN, channels_last=True),
     "compiled op": replace(PLAIN, compiled_aggregation=True),
+    "factored weights": replace(PLAIN, factored_weights=True),
     "engine": EngineOptions(),
-    "engine bfloat16": EngineOptions(precision="bfloat16"),
+    "engine bf16": EngineOptions(precision="bf16"),
 }
 # How many times faster than the plain path the full-size network shall be.
 ENGINE_TARGET = 1.5

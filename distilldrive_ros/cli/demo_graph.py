@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from distilldrive_ros.bags.topics import OBJECTS, ROUTE
 from distilldrive_ros.cli.launch import command_line
 from distilldrive_ros.environment.resources import config_file
-from distilldrive_ros.models.registry import MODELS
 from distilldrive_ros.nodes.domain import reserve_domain
 from distilldrive_ros.nodes.launch_plan import GraphPlan, plan_replay
 from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
@@ -24,8 +22,6 @@ PLANS_TOPIC = "/planner/paths"
 ANCHOR_TOPIC = "/sample_info"
 # Beyond the inputs of sensor_sync: the planner hears the odometry and the recorder the sweeps as well.
 AWAITED = ("/odometry:2", "/lidar/points:2", ANCHOR_TOPIC)
-# What a privileged model hears.
-TRUTH = (OBJECTS, ROUTE)
 START_TIMEOUT_S = 180.0
 POLL_S = 0.2
 RECORDER_GRACE_S = 5.0
@@ -131,7 +127,7 @@ def demo_plan(run: DemoRun) -> GraphPlan:
         },
         "planner": {"odometry_reliability": "reliable", "await_subscribers": ("paths:2", "path")},
         "replay": {
-            "wait_for_subscribers": (*awaited, *AWAITED, *(TRUTH if MODELS[run.model].privileged else ())),
+            "wait_for_subscribers": (*awaited, *AWAITED),
             "wait_timeout": START_TIMEOUT_S,
             "start_delay": 0.0,
             "ack_topic": PLANS_TOPIC,

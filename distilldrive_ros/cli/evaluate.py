@@ -6,18 +6,19 @@ import argparse
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from distilldrive_ros.cli.replay_settings import add_replay_arguments, frame_settings, limit_threads
-from distilldrive_ros.evaluation.open_loop.evaluation import Evaluation, ModelEvaluation, evaluate
+from distilldrive_ros.evaluation.open_loop.evaluation import Evaluation, ModelEvaluation, SceneModel, evaluate
 from distilldrive_ros.evaluation.report.comparison import comparison_html
 from distilldrive_ros.evaluation.report.machine import machine_facts
 from distilldrive_ros.evaluation.report.writer import write_whole
 from distilldrive_ros.models.interface import DrivingModel
-from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
+from distilldrive_ros.models.registry import CROSS_VALIDATED, MODELS, ModelRequest, load_fold, load_model
 from distilldrive_ros.scene.errors import ConfigurationError
 
 EXIT_PARTIAL = 1
@@ -34,7 +35,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="made by `distilldrive convert`")
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME[=FILE]",
-        help=f"one of {', '.join(MODELS)}, with its checkpoint; give it again to compare",
+        help=f"one of {', '.join(MODELS)}, with its checkpoint (of {CROSS_VALIDATED} also the folder that "
+        "`crossvalidate` left); give it again to compare",
     )  # fmt: skip
     parser.add_argument(
         "--plans", action="append", default=[], metavar="NAME=BAG[,BAG...]",
@@ -55,19 +57,22 @@ def run(args: argparse.Namespace) -> int:
         DistillDriveError: no bag can be used, or a model or the rig is wrong; the message says why.
     """
     limit_threads(args.threads)
-    frames = frame_settings(args.rig, key_frames_only=not args.all_sets)
+    names = [word.partition("=")[0] for word in args.model]
+    frames = frame_settings(args.rig, not args.all_sets, [name for name in names if name in MODELS])
     recorded = _recorded(args.plans)
-    models = _models(args.model, args.device)
-    if not models and not recorded:
+    models, folds = _models(args.model, args.device, args.precision)
+    if not models and not folds and not recorded:
         raise ConfigurationError(f"nothing to evaluate; give --model ({', '.join(MODELS)}) or --plans NAME=BAG")
-    total = len(args.bags) * (len(models) + len(recorded))
+    total = len(args.bags) * (len(models) + len(folds) + len(recorded))
     with tqdm(total=total, unit="replay", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def show(words: str) -> None:
             bar.set_description(words)
             bar.update()
 
-        result = evaluate(args.bags, models, frames, recorded=recorded, generator_seed=args.seed, progress=show)
+        result = evaluate(
+            args.bags, models, frames, folds=folds, recorded=recorded, generator_seed=args.seed, progress=show
+        )
     command = "distilldrive evaluate " + shlex.join(sys.argv[2:] or [str(b) for b in args.bags])
     facts = machine_facts()
     if args.json is not None:
@@ -95,19 +100,24 @@ def _recorded(words: list[str]) -> dict[str, list[Path]]:
     return recorded
 
 
-def _models(words: list[str], device: str) -> dict[str, DrivingModel]:
-    """Loaded models by the words that named them.
+def _models(words: list[str], device: str, precision: str) -> tuple[dict[str, DrivingModel], dict[str, SceneModel]]:
+    """Loaded models by the words that named them, and those with weights for each scene.
 
     Raises:
         ConfigurationError: an unknown name, or one given twice.
     """
     if len(set(words)) != len(words):
         raise ConfigurationError("--model names the same model twice; name each once, or give different weights")
-    models = {}
+    models: dict[str, DrivingModel] = {}
+    folds: dict[str, SceneModel] = {}
     for word in words:
         name, _, weights = word.partition("=")
-        models[word] = load_model(name, ModelRequest(Path(weights) if weights else None, device))
-    return models
+        if name == CROSS_VALIDATED and Path(weights).is_dir() and weights:
+            folds[word] = partial(load_fold, Path(weights))
+            continue
+        request = ModelRequest(Path(weights) if weights else None, device, precision=precision)
+        models[word] = load_model(name, request)
+    return models, folds
 
 
 def _say(result: Evaluation) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "convert": "nuScenes-schema data to rosbag2 MCAP, one bag per scene",
     "replay": "run a bag through a model without ROS, the same result every time",
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
+    "crossvalidate": "train the ego-status network ego_mlp without each scene in turn",
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
     "train": "train the networks on a nuScenes-schema root, by stages",
     "bench": "measure this machine, write a table and JSON",

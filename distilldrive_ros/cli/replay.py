@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         DistillDriveError: bag, rig or model cannot be used; the message says why.
     """
     limit_threads(args.threads)
-    frames = frame_settings(args.rig, args.key_frames_only)
-    model = load_model(args.model, ModelRequest(args.weights, args.device))
+    frames = frame_settings(args.rig, args.key_frames_only, [args.model])
+    model = load_model(args.model, ModelRequest(args.weights, args.device, precision=args.precision))
     started = time.monotonic()
     with tqdm(unit="s", disable=not sys.stderr.isatty(), leave=False) as bar:
 

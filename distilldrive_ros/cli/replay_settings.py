@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 from distilldrive_ros.evaluation.bag_frames import FrameSettings
+from distilldrive_ros.models.registry import PRECISIONS
 from distilldrive_ros.nodes.rig import load_rig
-from distilldrive_ros.nodes.sync_rules import sync_config
+from distilldrive_ros.nodes.sync_rules import sync_config, with_needs
 from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    """Rig, device, threads."""
+    """Rig, device, precision, threads."""
     parser.add_argument("--rig", default="nuscenes", help="sensors: file in config/rigs, or a path (%(default)s)")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--precision", default="fp32", choices=PRECISIONS, help="of the image networks (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the network; 0: as many as cores")
 
 
-def frame_settings(rig: str, key_frames_only: bool) -> FrameSettings:
+def frame_settings(rig: str, key_frames_only: bool, models: Sequence[str] = ()) -> FrameSettings:
     """The graph's rules for playing a bag: the defaults of `sensor_sync`, waiting for the command of each key frame.
 
+    Sets hold what the models need.
+
     Raises:
-        ConfigurationError: no such rig.
+        ConfigurationError: no such rig, or it lacks what a model needs.
     """
-    parameters = replace(SensorSyncConfiguration(), rig=rig, wait_for_command=True)
-    return FrameSettings(sync_config(parameters, load_rig(rig)), key_frames_only=key_frames_only)
+    found = load_rig(rig)
+    parameters = with_needs(replace(SensorSyncConfiguration(), rig=rig, wait_for_command=True), found, models)
+    return FrameSettings(sync_config(parameters, found), key_frames_only=key_frames_only)
 
 
 def limit_threads(count: int) -> None:

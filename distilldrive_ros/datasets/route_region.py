@@ -62,7 +62,10 @@ class RouteRegion:
         self.route: Route = find_route(expansion.lanes, drive)
         low, high = drive[:, :2].min(axis=0) - 2 * REACH_M, drive[:, :2].max(axis=0) + 2 * REACH_M
         areas = road_areas(expansion, shapely.box(*low, *high))
-        self._lanes = [lane for lane in areas.lanes if not lane.polygon.is_empty]
+        lanes = [lane for lane in areas.lanes if not lane.polygon.is_empty]
+        self._lane_polygons = np.array([lane.polygon for lane in lanes], object)
+        self._on_route = [lane.token in self.route.lanes for lane in lanes]
+        shapely.prepare(self._lane_polygons)
         self._outlines = {
             PolylineKind.DRIVABLE_AREA: shapely.union_all((*areas.drivable, *areas.carparks)),
             PolylineKind.INTERSECTION: shapely.union_all(areas.intersections),
@@ -76,17 +79,17 @@ class RouteRegion:
         """
         world_from_plane = planar_pose(world_from_base[0, 3], world_from_base[1, 3], yaw_of(world_from_base))
         to_base = inverse(world_from_plane)
-        square = shapely.box(-REACH_M, -REACH_M, REACH_M, REACH_M)
-        place = _moved(square, world_from_plane)
+        square = REACH_M * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+        place = shapely.Polygon(square @ world_from_plane[:2, :2].T + world_from_plane[:2, 3])
         along = float(self._line.locate(world_from_plane[:2, 3])[0])
         ahead = self._line.part(along - LINE_BEHIND_M, along + LINE_AHEAD_M)
         out = [_polyline(PolylineKind.CENTERLINE, shapely.LineString(ahead.points), to_base)]
         for kind, area in self._outlines.items():
             out += _rings(kind, area.intersection(place), to_base)
-        for lane in self._lanes:
-            if lane.polygon.intersects(place):
-                kind = PolylineKind.ROUTE_LANE if lane.token in self.route.lanes else PolylineKind.LANE
-                out += _rings(kind, lane.polygon.intersection(place), to_base)
+        near = np.flatnonzero(shapely.intersects(self._lane_polygons, place))
+        for number, cut in zip(near, shapely.intersection(self._lane_polygons[near], place), strict=True):
+            kind = PolylineKind.ROUTE_LANE if self._on_route[number] else PolylineKind.LANE
+            out += _rings(kind, cut, to_base)
         return tuple(out)
 
 
@@ -109,8 +112,5 @@ def _rings(kind: PolylineKind, area: BaseGeometry, to_base: Array) -> list[MapPo
 
 
 def _polyline(kind: PolylineKind, line: BaseGeometry, to_base: Array) -> MapPolyline:
-    return MapPolyline(kind, 1.0, np.asarray(_moved(line, to_base).coords, np.float32)[:, :2])
-
-
-def _moved(geometry: BaseGeometry, pose: Array) -> BaseGeometry:
-    return shapely.transform(geometry, lambda points: points @ pose[:2, :2].T + pose[:2, 3])
+    points = shapely.get_coordinates(line) @ to_base[:2, :2].T + to_base[:2, 3]
+    return MapPolyline(kind, 1.0, points.astype(np.float32))

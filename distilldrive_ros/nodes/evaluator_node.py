@@ -26,9 +26,11 @@ from distilldrive_ros.bags.ground_truth import (
 )
 from distilldrive_ros.evaluation.open_loop.calibration import calibration
 from distilldrive_ros.evaluation.open_loop.online import OnlineEvaluator
+from distilldrive_ros.evaluation.report.comparison import comparison_html
+from distilldrive_ros.evaluation.report.machine import machine_facts
 from distilldrive_ros.evaluation.report.writer import write_whole
 from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.conversions import plan_from_message
+from distilldrive_ros.nodes.conversions import inference_stats_from_message, plan_from_message
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
 from distilldrive_ros.nodes.guard import CallbackGuard
@@ -43,7 +45,7 @@ ODOMETRY_DEPTH = 500
 
 
 class EvaluatorNode(Node):
-    """Listens to plans and truth; `close` decides what still waits and writes the JSON."""
+    """Listens to plans and truth; `close` decides what still waits and writes the results."""
 
     def __init__(self, **node_arguments: Any) -> None:
         """Make the node; `node_arguments` go to `rclpy.node.Node`.
@@ -80,6 +82,12 @@ class EvaluatorNode(Node):
             lambda m: self.evaluator.add_plan(plan_from_message(m)),
             qos.reliable(DEPTH),
         )
+        self._listen(
+            msg.InferenceStats,
+            "perception_planning/stats",
+            lambda m: self.evaluator.add_stats(inference_stats_from_message(m)),
+            qos.reliable(DEPTH),
+        )
         self._listen(TFMessage, "/tf_static", self._on_tf_static, qos.latched(DEPTH))
 
     def _listen(self, kind: Any, topic: str, callback: Callable[[Any], None], profile: QoSProfile) -> None:
@@ -111,15 +119,25 @@ class EvaluatorNode(Node):
             return
         self._closed = True
         self.evaluator.finish()
-        if self._settings.output:
-            try:
-                write_whole(Path(self._settings.output), json.dumps(self.results(), indent=2) + "\n")
-                self.get_logger().info(f"results: {self._settings.output}")
-            except DistillDriveError as error:
-                self.get_logger().error(str(error))
-                self.exit_code = 1
+        self._write(self._settings.output, lambda: json.dumps(self.results(), indent=2) + "\n")
+        self._write(self._settings.page, self.page)
         if self.context.ok():  # else its timers are gone already
             self._diagnostics.stop()
+
+    def page(self) -> str:
+        """Content of the HTML file: everything decided so far."""
+        result = self.evaluator.evaluation(self._settings.bootstrap_seed)
+        return comparison_html(result, f"Open loop, live: {self.evaluator.model_id}", "evaluator", machine_facts())
+
+    def _write(self, path: str, content: Callable[[], str]) -> None:
+        if not path:
+            return
+        try:
+            write_whole(Path(path), content())
+            self.get_logger().info(f"results: {path}")
+        except DistillDriveError as error:
+            self.get_logger().error(str(error))
+            self.exit_code = 1
 
     def _refresh(self) -> None:
         scores, unscored = self.evaluator.scores, self.evaluator.unscored

@@ -36,7 +36,7 @@ def make_graph(**node_arguments: Any) -> list[Node]:
         visualizer = VisualizerNode(frames_by_reference=True, **node_arguments)
         nodes.append(visualizer)
         nodes.append(PlannerNode(**node_arguments))
-        sync = SensorSyncNode(**node_arguments)
+        sync = SensorSyncNode([perception.get_parameter("model").value], **node_arguments)
         nodes.append(sync)
     except BaseException:
         for node in nodes:

@@ -6,17 +6,21 @@ Knows no ROS: `launch/*.launch.py` turn the answer into launch actions, `cli/lau
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distilldrive_ros.bags.topics import OBJECTS, ROUTE
 from distilldrive_ros.environment.resources import config_file, share_directory
-from distilldrive_ros.models.registry import MODELS
+from distilldrive_ros.models.registry import MODELS, PRECISIONS
 from distilldrive_ros.nodes.parameter_files import load_parameter_file
 from distilldrive_ros.nodes.parameters import table_of
 from distilldrive_ros.nodes.rig import Rig, load_rig
+from distilldrive_ros.nodes.sync_rules import chosen_sensors, with_needs
+from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
 from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.sync.config import SensorConfig
 
 RESPAWN_DELAY_S = 2.0
 # After the bag's last message: time for the graph to finish what it holds.
@@ -34,6 +38,7 @@ MODULES = {
     "planner_graph": "distilldrive_ros.nodes.graph",
     "replay": "distilldrive_ros.nodes.replay_node",
     "recorder": "distilldrive_ros.nodes.recorder_node",
+    "evaluator": "distilldrive_ros.nodes.evaluator_node",
 }
 
 
@@ -53,6 +58,7 @@ GRAPH_ARGUMENTS = (
     LaunchArgument("model", "", "model; empty: as the parameter file says", ("", *MODELS)),
     LaunchArgument("weights", "", "checkpoint of the model; empty: as the parameter file says"),
     LaunchArgument("device", "", "auto, cpu, cuda or cuda:N; empty: as the parameter file says"),
+    LaunchArgument("precision", "", "of the image networks; empty: as the parameter file says", ("", *PRECISIONS)),
     LaunchArgument(
         "composition", "process", "one process per node, or all composed in one", ("process", "composed")
     ),
@@ -74,6 +80,8 @@ REPLAY_ARGUMENTS = (
     LaunchArgument("rate", "1.0", "speed against the recording"),
     LaunchArgument("loop", "false", "begin again at the end", BOOLEAN),
     LaunchArgument("start_offset", "0.0", "s after the first message where to begin"),
+    LaunchArgument("evaluate", "false", "score the plans against the ground truth of a converted bag", BOOLEAN),
+    LaunchArgument("results", "evaluation", "with evaluate: FILE.json and FILE.html are left there at the end"),
     *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
 )
 
@@ -151,13 +159,14 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     if not bag.exists():
         raise ConfigurationError(f"there is no bag {bag}; make one with `distilldrive convert`")
     table = table_of("replay")
-    rig = load_rig(_rig_name(values))
+    parameters_of_sync, rig = _sync_parameters(values)
+    sensors = chosen_sensors(replace(parameters_of_sync, **_needs(values)), rig)
     parameters = {
         "bag": str(bag.resolve()),
         "rate": table["rate"].from_text(values["rate"]),
         "loop": values["loop"] == "true",
         "start_offset": table["start_offset"].from_text(values["start_offset"]),
-        "wait_for_subscribers": awaited_topics(rig),
+        "wait_for_subscribers": awaited_topics(sensors, _privileged(values), values["evaluate"] == "true"),
         "start_delay": MATCHING_S,
     }
     replay = Program(
@@ -171,13 +180,31 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     )
     # Bags hold a command per key frame, which may arrive after its sweep: a set must not go without it.
     graph = _graph(values, True, {"sensor_sync": {"wait_for_command": True}})
+    if values["evaluate"] == "true":
+        graph.append(_evaluator(values))
     return GraphPlan((*graph, replay), _rviz(values, "replay.rviz"), True, "replay")
 
 
-def awaited_topics(rig: Rig) -> tuple[str, ...]:
+def _evaluator(values: Mapping[str, str]) -> Program:
+    results = str(Path(values["results"]).expanduser().resolve())
+    if not values["results"] or Path(results).is_dir():
+        raise ConfigurationError(f"results:={values['results']}: must be a file's name without its ending")
+    parameters = {"use_sim_time": True, "output": f"{results}.json", "page": f"{results}.html"}
+    file = config_file("replay.param.yaml")
+    return Program("evaluator", "evaluator", file, parameters, respawn=False, log_level=values["log_level"])
+
+
+def awaited_topics(
+    sensors: Sequence[SensorConfig], privileged: bool = False, evaluated: bool = False
+) -> tuple[str, ...]:
     """Topics that must have a subscriber before a bag may start, or its first set would be lost."""
     topics = ["/tf_static", "/odometry", "/command"]
-    for sensor in rig.sensors:
+    if privileged:
+        topics += [ROUTE, OBJECTS]
+    if evaluated:
+        # Nobody else in the graph listens to it: the evaluator is there.
+        topics.append("perception_planning/stats")
+    for sensor in sensors:
         camera = f"/camera/{sensor.name}"
         topics += (
             [f"{camera}/camera_info", f"{camera}/image/compressed"] if sensor.kind == "camera" else ["/lidar/points"]
@@ -189,11 +216,9 @@ def _parameter_file(values: Mapping[str, str]) -> Path:
     return Path(values["params_file"]).expanduser() if values["params_file"] else config_file("planner.param.yaml")
 
 
-def _rig_name(values: Mapping[str, str]) -> str:
-    """The rig that `sensor_sync` will use: argument, else parameter file, else default."""
-    given = load_parameter_file(_parameter_file(values)).get("sensor_sync", {})
-    rig: str = {**table_of("sensor_sync").defaults(), **given, **_overrides(values)["sensor_sync"]}["rig"]
-    return rig
+def _privileged(values: Mapping[str, str]) -> bool:
+    """Whether the model that perception will use needs the ground truth."""
+    return MODELS[_effective(values, "perception_planning")["model"]].privileged
 
 
 def _graph(
@@ -201,8 +226,8 @@ def _graph(
 ) -> list[Program]:
     """Programs of the graph; `further`: parameters beside those of the arguments, by node."""
     file = _parameter_file(values)
-    load_rig(_rig_name(values))
     overrides = {node: {**given, **(further or {}).get(node, {})} for node, given in _overrides(values).items()}
+    overrides["sensor_sync"].update(_needs(values))
     common: dict[str, Any] = {"use_sim_time": simulated} if simulated else {}
     respawn, log_level, namespace = values["respawn"] == "true", values["log_level"], values.get("namespace", "")
     if values["composition"] == "composed":
@@ -213,6 +238,26 @@ def _graph(
     ]
 
 
+def _needs(values: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters of `sensor_sync` that the model asks for, where they differ from what holds anyway."""
+    before, rig = _sync_parameters(values)
+    after = with_needs(before, rig, [_effective(values, "perception_planning")["model"]])
+    names = ("lidar_required", "set_cameras")
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+
+
+def _sync_parameters(values: Mapping[str, str]) -> tuple[SensorSyncConfiguration, Rig]:
+    """Parameters of `sensor_sync` before the model's needs, and its rig."""
+    parameters = SensorSyncConfiguration(**_effective(values, "sensor_sync"))
+    return parameters, load_rig(parameters.rig)
+
+
+def _effective(values: Mapping[str, str], node: str) -> dict[str, Any]:
+    """Parameters of a node: argument, else parameter file, else default."""
+    given = load_parameter_file(_parameter_file(values)).get(node, {})
+    return {**table_of(node).defaults(), **given, **_overrides(values)[node]}
+
+
 def _overrides(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Parameters that arguments set, by node; a parameter's name is that of its argument."""
     overrides: dict[str, dict[str, Any]] = {
@@ -220,7 +265,7 @@ def _overrides(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     for node, names in (
         ("sensor_sync", ("rig",)),
-        ("perception_planning", ("model", "weights", "device", "autostart")),
+        ("perception_planning", ("model", "weights", "device", "precision", "autostart")),
     ):
         for name in names:
             if values[name]:

@@ -125,6 +125,7 @@ class PerceptionPlanningNode(LifecycleNode):
             partial_weights=settings.partial_weights,
             sampling=settings.diffusion_sampling,
             candidates=settings.diffusion_candidates,
+            precision=settings.precision,
         )
         start = time.perf_counter()
         try:

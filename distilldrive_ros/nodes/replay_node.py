@@ -33,7 +33,7 @@ from distilldrive_ros.nodes.tables.replay import TABLE
 from distilldrive_ros.scene.errors import BagError, ConfigurationError, DistillDriveError
 
 _POLL_S = 0.05
-_LAST_DELIVERY_S = 5.0
+_DELIVERY_S = 5.0
 _NS = 1_000_000_000
 
 
@@ -171,6 +171,8 @@ class ReplayNode(Node):
         offset, topics = self._settings.start_offset, list(self._offered)
         self._publish_latched()
         self._wait_for_subscribers()
+        # Who is matched gets the latched messages in his own time: the transforms before what they are needed for.
+        self._await_delivery({m.topic for m in self._bag.latched(offset)})
         if self._stop.wait(self._settings.start_delay):
             return
         self.get_logger().info(
@@ -183,7 +185,8 @@ class ReplayNode(Node):
                 break
             self._publish_latched()
         if self.context.ok():
-            self._deliver_rest()
+            # Leaving at once would take away the last messages that reliable subscribers still fetch.
+            self._await_delivery(set(self._offered))
             self.get_logger().info(self._summary())
 
     def _refuse_empty_range(self) -> None:
@@ -284,14 +287,14 @@ class ReplayNode(Node):
         clock.clock.sec, clock.clock.nanosec = divmod(stamp_ns, _NS)
         self._clock_publisher.publish(clock)
 
-    def _deliver_rest(self) -> None:
-        """Reliable subscribers still fetch the last messages; leaving at once would take them away."""
-        deadline = time.monotonic() + _LAST_DELIVERY_S
-        for publisher in self._offered.values():
+    def _await_delivery(self, topics: set[str]) -> None:
+        """Wait until reliable subscribers have what was sent to these topics, within limits."""
+        deadline = time.monotonic() + _DELIVERY_S
+        for topic in topics & set(self._offered):
             remaining = deadline - time.monotonic()
             if remaining <= 0 or self._stop.is_set():
                 return
-            publisher.wait_for_all_acked(Duration(seconds=remaining))
+            self._offered[topic].wait_for_all_acked(Duration(seconds=remaining))
 
     def _summary(self) -> str:
         counts = ", ".join(f"{topic} {count}" for topic, count in sorted(self.result.messages.items()))

@@ -11,18 +11,22 @@ import yaml
 from distilldrive_ros.environment.resources import share_directory
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.sync.config import SensorConfig, SensorKind
+from distilldrive_ros.sync.own_body import OwnBody
 
+_KEYS = {"anchor", "cameras", "lidar", "own_body"}
+_AXES = ("x", "y", "z")
 _SENSOR_KEYS = {"name", "frame", "offset_ms", "tolerance_ms", "settle_ms"}
 
 
 @dataclass(frozen=True)
 class Rig:
-    """`sensors`: cameras in their order, then the LiDAR. `frames`: TF frame by sensor name."""
+    """`sensors`: cameras in their order, then the LiDAR. `frames`: TF frame by sensor name. `own_body`: see there."""
 
     name: str
     anchor: str
     sensors: tuple[SensorConfig, ...]
     frames: dict[str, str]
+    own_body: OwnBody | None = None
 
 
 def rig_names() -> tuple[str, ...]:
@@ -51,8 +55,8 @@ def load_rig(name_or_path: str) -> Rig:
 
 
 def _rig(path: Path, content: Any) -> Rig:
-    if not isinstance(content, dict) or set(content) - {"anchor", "cameras", "lidar"} or "anchor" not in content:
-        raise ConfigurationError(f"rig {path}: must hold anchor, cameras and lidar, and nothing else")
+    if not isinstance(content, dict) or set(content) - _KEYS or "anchor" not in content:
+        raise ConfigurationError(f"rig {path}: must hold anchor, cameras and lidar, may hold own_body, nothing else")
     cameras, lidar = content.get("cameras") or [], content.get("lidar")
     if not isinstance(cameras, list) or not (lidar is None or isinstance(lidar, dict)):
         raise ConfigurationError(f"rig {path}: cameras must be a list of sensors, lidar one sensor")
@@ -68,4 +72,18 @@ def _rig(path: Path, content: Any) -> Rig:
         timing = {key: entry[key] for key in ("offset_ms", "tolerance_ms", "settle_ms") if key in entry}
         sensors.append(SensorConfig(name=entry["name"], kind=kind, **timing))
         frames[str(entry["name"])] = str(entry["frame"])
-    return Rig(path.stem, str(content["anchor"]), tuple(sensors), frames)
+    return Rig(path.stem, str(content["anchor"]), tuple(sensors), frames, _own_body(path, content.get("own_body")))
+
+
+def _own_body(path: Path, content: Any) -> OwnBody | None:
+    if content is None:
+        return None
+    try:
+        (x, y, z) = (tuple(float(end) for end in content[axis]) for axis in _AXES)
+        if set(content) != set(_AXES):
+            raise ValueError
+        return OwnBody(*x, *y, *z)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"rig {path}: {error}") from error
+    except (TypeError, KeyError, ValueError) as error:
+        raise ConfigurationError(f"rig {path}: own_body must hold x, y and z, each [lower, upper] in metres") from error

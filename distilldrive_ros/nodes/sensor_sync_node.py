@@ -30,7 +30,7 @@ from distilldrive_ros.nodes.pose_messages import transform_message
 from distilldrive_ros.nodes.rig import load_rig
 from distilldrive_ros.nodes.sensor_messages import raw_image
 from distilldrive_ros.nodes.sync_health import SyncHealth
-from distilldrive_ros.nodes.sync_rules import sync_config
+from distilldrive_ros.nodes.sync_rules import sync_config, with_needs
 from distilldrive_ros.nodes.tables.sensor_sync import TABLE
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
@@ -47,24 +47,28 @@ FrameSink = Callable[[SensorFrame], None]
 class SensorSyncNode(Node):
     """Subscribes to the topics of the rig, publishes `~/frame`, hands sets to nodes of its process by reference."""
 
-    def __init__(self, **node_arguments: Any) -> None:
-        """Make the node; `node_arguments` go to `rclpy.node.Node`.
+    def __init__(self, models: Sequence[str] = (), **node_arguments: Any) -> None:
+        """Make the node.
+
+        Args:
+            models: what gets the sets in this process: they hold what these models need.
+            node_arguments: for `rclpy.node.Node`.
 
         Raises:
             ConfigurationError: a parameter or the rig is wrong.
         """
         super().__init__("sensor_sync", **node_arguments)
         try:
-            self._set_up()
+            self._set_up(models)
         except BaseException:
             super().destroy_node()
             raise
 
-    def _set_up(self) -> None:
+    def _set_up(self, models: Sequence[str]) -> None:
         self._server = ParameterServer(self, TABLE)
         settings = self._server.current
         self.rig = load_rig(settings.rig)
-        self._synchronizer = SensorSynchronizer(sync_config(settings, self.rig))
+        self._synchronizer = SensorSynchronizer(sync_config(with_needs(settings, self.rig, models), self.rig))
         self._sinks: list[FrameSink] = []
         self._calibrations: dict[str, tuple[Calibration, bytes]] = {}
         lidar = self._synchronizer.config.lidar
@@ -109,6 +113,8 @@ class SensorSyncNode(Node):
         settings = self._server.current
         sensor = qos.sensor(settings.sensor_reliability, settings.sensor_depth)
         raw = settings.image_transport == "raw"
+        # First: the executor takes what is waiting in this order, and nothing can be placed without transforms.
+        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
         for camera in self._synchronizer.config.cameras:
             subject, base = f"camera/{camera.name}", f"camera/{camera.name}"
             on_image = functools.partial(self._on_image, camera.name)
@@ -123,7 +129,6 @@ class SensorSyncNode(Node):
         self._listen(Odometry, "odometry", "odometry", self._on_odometry, odometry)
         self._listen(msg.DrivingCommand, "command", "command", self._on_command, qos.reliable(10))
         self._listen(msg.SampleInfo, "sample_info", "sync", self._on_sample_info, qos.reliable(10))
-        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
 
     def _listen(
         self,

@@ -11,6 +11,7 @@ from distilldrive_ros.geometry.poses import is_rigid
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.sensor_frame import CameraFrame, CameraStatus, EgoStatus, LidarFrame
 from distilldrive_ros.sync.ego_buffer import EgoSample
+from distilldrive_ros.sync.own_body import OwnBody
 
 ENCODINGS = ("jpeg", "png", "rgb8")
 
@@ -129,9 +130,12 @@ def black_camera_frame(name: str, calibration: CameraCalibration, ego: EgoSample
     )
 
 
-def lidar_frame(name: str, message: LidarMessage, base_from_lidar: NDArray[np.float64], ego: EgoSample) -> LidarFrame:
-    """A sweep with its mounting and the ego pose at its own stamp."""
-    return LidarFrame(name, message.stamp_ns, message.points, base_from_lidar, ego.world_from_base)
+def lidar_frame(
+    name: str, message: LidarMessage, base_from_lidar: NDArray[np.float64], ego: EgoSample, own_body: OwnBody | None
+) -> LidarFrame:
+    """A sweep with its mounting and the ego pose at its own stamp, without the returns of the vehicle itself."""
+    points = message.points if own_body is None else own_body.without_own(message.points, base_from_lidar)
+    return LidarFrame(name, message.stamp_ns, points, base_from_lidar, ego.world_from_base)
 
 
 def ego_status(ego: EgoSample, base_frame: str) -> EgoStatus:

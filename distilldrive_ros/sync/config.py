@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.sync.own_body import OwnBody
 from distilldrive_ros.sync.status import COMMAND, ODOMETRY
 
 SensorKind = Literal["camera", "lidar"]
@@ -105,7 +106,7 @@ class SyncConfig:
     * `default_command`: used, flagged COMMAND_DEFAULT, while no command is younger than `command_timeout_s`.
     * `wait_for_command`: also wait until a command stamped at or after the anchor has come (replay of bags
       with a command per key frame); off for vehicles, whose commands come when they change.
-    * `queue_length`: messages kept per stream.
+    * `queue_length`: messages kept per stream. `own_body`: LiDAR points on it are left out of sets.
 
     Raises:
         ConfigurationError: a value is out of range or contradicts another.
@@ -129,6 +130,7 @@ class SyncConfig:
     command_timeout_s: float = 5.0
     wait_for_command: bool = False
     queue_length: int = 30
+    own_body: OwnBody | None = None
     base_frame: str = "base_link"
     world_frame: str = "odom"
 

@@ -157,7 +157,8 @@ class Streams:
                 calibration = self.cameras[sensor.name]
                 cameras.append(camera_frame(sensor.name, message, status, calibration, egos[message.stamp_ns]))
             elif isinstance(message, LidarMessage) and self.calibrated(sensor):
-                lidar = lidar_frame(sensor.name, message, self.lidars[sensor.name], egos[message.stamp_ns])
+                mounting, own_body = self.lidars[sensor.name], config.own_body
+                lidar = lidar_frame(sensor.name, message, mounting, egos[message.stamp_ns], own_body)
             elif sensor.kind == "camera":
                 degraded |= Degraded.CAMERA_MISSING
                 cameras.append(black_camera_frame(sensor.name, self.cameras[sensor.name], ego))

@@ -115,4 +115,5 @@ def test_real_tables_without_pixels(shared_dir: Path, tmp_path):
     assert report.key_frames == 41 and report.missing["LIDAR_TOP"] == 200 and report.has_map
     assert report.messages["/camera/CAM_FRONT/camera_info"] == report.missing["CAM_FRONT"]
     with open_bag(tmp_path / "scene-0757") as bag:
+        assert bag.topics["/ground_truth/route"].count == 41
         assert bag.topics["/ground_truth/map"].count == 41 and bag.duration_s == pytest.approx(20, abs=1)

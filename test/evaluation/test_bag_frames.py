@@ -10,10 +10,11 @@ import pytest
 
 from distilldrive_ros.bags.convert import convert_scene
 from distilldrive_ros.bags.reader import BagMessage, open_bag
-from distilldrive_ros.bags.topics import LIDAR, SAMPLE_INFO, image_topic
+from distilldrive_ros.bags.topics import LIDAR, OBJECTS, ROUTE, SAMPLE_INFO, image_topic
 from distilldrive_ros.bags.writer import BagWriter
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
+from distilldrive_ros.datasets.map_expansion import open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.evaluation.bag_frames import BagFrames, FrameSettings
 from distilldrive_ros.evaluation.replay import BagReplay
@@ -90,6 +91,30 @@ def test_rig_that_the_bag_lacks_is_named(bag: Path, tmp_path: Path) -> None:
     without = changed(bag, tmp_path / "b", lambda m: None if m.topic == SAMPLE_INFO else bytes(m.cdr))
     with open_bag(without) as reader, pytest.raises(BagError, match="names no key frames"):
         BagFrames(reader, FrameSettings(RULES, key_frames_only=True))
+
+
+def test_privileged_model_names_the_ground_truth_that_a_bag_lacks(bag: Path) -> None:
+    model = load_model("pdm_closed")
+    with open_bag(bag) as reader, pytest.raises(BagError, match=f"has no {ROUTE}, which a privileged model needs"):
+        BagReplay(reader, model, FrameSettings(RULES))
+
+
+def test_privileged_model_plans_at_annotated_stamps_only(tmp_path: Path) -> None:
+    make_demo_scene(tmp_path / "root", np.random.default_rng(1), DemoSceneOptions(key_frames=KEY_FRAMES, width=160))
+    nuscenes = NuScenes(tmp_path / "root", VERSION)
+    (scene,) = nuscenes.scenes
+    convert_scene(nuscenes, scene, tmp_path / "whole", open_map(nuscenes.dataroot, scene.location))
+    with open_bag(tmp_path / "whole") as reader:
+        stamps = [m.stamp_ns for m in reader.messages(topics=[SAMPLE_INFO])]
+
+    def without_second(message: BagMessage) -> bytes | None:
+        return None if message.topic == OBJECTS and message.stamp_ns == stamps[1] else bytes(message.cdr)
+
+    with open_bag(changed(tmp_path / "whole", tmp_path / "bag", without_second)) as reader:
+        run = BagReplay(reader, load_model("pdm_closed"), FrameSettings(RULES))
+        found = [done.plan for done in run]
+    assert [plan.stamp_ns for plan in found if plan is not None] == [stamps[0], *stamps[2:]]
+    assert run.source.pairing is not None and run.source.pairing.left_out == 1
 
 
 def test_models_that_need_no_sensors_run_on_odometry(bag: Path, tmp_path: Path) -> None:

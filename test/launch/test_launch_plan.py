@@ -48,6 +48,26 @@ def test_composed_is_one_process_with_all_parameters():
     assert program.parameters == {"rig": "nuscenes", "model": "ctra"}
 
 
+@pytest.mark.parametrize("composition", ["process", "composed"])
+def test_what_the_model_needs_reaches_the_synchroniser(composition, tmp_path):
+    given = {"composition": composition, "model": "diffusiondrive_tiny", "precision": "bf16"}
+    first = plan_planner(given).programs[0]
+    assert first.parameters["lidar_required"] is True
+    assert first.parameters["set_cameras"] == ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_FRONT_LEFT")
+    plan = plan_replay({**given, "bag": str(tmp_path)})
+    assert plan.programs[0].parameters["lidar_required"] is True
+    awaited = plan.programs[-1].parameters["wait_for_subscribers"]
+    assert "/camera/CAM_FRONT/camera_info" in awaited and "/camera/CAM_BACK/camera_info" not in awaited
+    perception = plan.programs[0 if composition == "composed" else 1]
+    assert perception.parameters["precision"] == "bf16"
+
+
+def test_the_model_of_the_parameter_file_counts_too(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("perception_planning:\n  ros__parameters:\n    model: diffusiondrive\n", encoding="utf-8")
+    assert plan_planner({"params_file": str(path)}).programs[0].parameters["lidar_required"] is True
+
+
 def test_replay_adds_the_bag_and_simulated_time(tmp_path):
     plan = plan_replay({"bag": str(tmp_path), "rate": "2", "loop": "true", "start_offset": "1.5", "rviz": "true"})
     replay = plan.programs[-1]
@@ -60,6 +80,18 @@ def test_replay_adds_the_bag_and_simulated_time(tmp_path):
     assert all(p.parameters["use_sim_time"] for p in plan.programs[:-1])
     assert plan.programs[0].parameters["wait_for_command"], "the command of a key frame may come after its sweep"
     assert plan.rviz.name == "replay.rviz"
+
+
+def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):
+    words = {"bag": str(tmp_path), "evaluate": "true", "results": str(tmp_path / "a" / "x"), "model": "pdm_closed"}
+    plan = plan_replay(words)
+    assert [p.name for p in plan.programs] == [*NODES, "evaluator", "replay"]
+    evaluator, replay = plan.programs[-2:]
+    results = {name: str(tmp_path / "a" / f"x.{name}") for name in ("json", "html")}
+    assert (evaluator.parameters["output"], evaluator.parameters["page"]) == (results["json"], results["html"])
+    awaited = set(replay.parameters["wait_for_subscribers"])
+    assert {"/ground_truth/route", "/ground_truth/objects", "perception_planning/stats"} <= awaited
+    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.evaluator_node"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +116,7 @@ def test_a_wrong_argument_is_refused_before_anything_starts(given, words):
         ({}, "argument bag is missing"),
         ({"bag": "/nowhere/bag"}, "there is no bag /nowhere/bag; make one with `distilldrive convert`"),
         ({"bag": ".", "rate": "fast"}, "rate:=fast: rate must be a float"),
+        ({"bag": ".", "evaluate": "true", "results": "."}, "results:=.: must be a file's name without its ending"),
         ({"bag": ".", "rate": "-1"}, "must be in the range 0 to 1000"),
     ],
 )

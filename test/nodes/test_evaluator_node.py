@@ -95,7 +95,7 @@ class Player:
 
 def test_online_is_offline(ros_context: Any, bags: tuple[Path, Path], tmp_path: Path) -> None:
     source, plans = bags
-    player = Player(ros_context, output=str(tmp_path / "online.json"))
+    player = Player(ros_context, output=str(tmp_path / "online.json"), page=str(tmp_path / "online.html"))
     try:
         player.play(source, plans)
         online = player.evaluator.evaluator
@@ -103,6 +103,8 @@ def test_online_is_offline(ros_context: Any, bags: tuple[Path, Path], tmp_path: 
         player.wait(lambda: len(online._parts) == 6 and len(online._plans) == KEY_FRAMES, "the last key frames")
     finally:
         player.close()
+    page = (tmp_path / "online.html").read_text()
+    assert page.count("<svg") == 1 and "ctra@rule" in page and "UniAD: the value at the step itself" in page
     found = json.loads((tmp_path / "online.json").read_text())
     assert main(["evaluate", str(source), "--model", "ctra", "--json", str(tmp_path / "offline.json")]) == 0
     (offline,) = json.loads((tmp_path / "offline.json").read_text())["models"]

@@ -47,6 +47,9 @@ def test_a_rig_may_lie_anywhere(tmp_path):
         (GOOD.replace("frame: c", "frame: c, tolerance_ms: -1"), "tolerance_ms of C is -1"),
         ("a: [\n", "cannot be read"),
         ("anchor: L\ncameras: 3\n", "cameras must be a list"),
+        (GOOD + "own_body: {x: [0, 1], y: [0, 1]}\n", "own_body must hold x, y and z"),
+        (GOOD + "own_body: {x: [0, 1], y: [0, 1, 2], z: [0, 1]}\n", "own_body must hold x, y and z"),
+        (GOOD + "own_body: {x: [3, 1], y: [0, 1], z: [0, 1]}\n", "own_body: x is [3, 1]"),
     ],
 )
 def test_a_wrong_rig_is_refused(tmp_path, text, words):

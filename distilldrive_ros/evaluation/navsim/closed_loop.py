@@ -1,78 +1,70 @@
-"""Pseudo closed loop: a planner drives NAVSIM's vehicle through a recorded scene; PDMS of what it drove.
+"""Pseudo closed loop: a planner drives NAVSIM's vehicle through a recorded scene; PDMS and EPDMS of what it drove.
 
 The ego plans anew every 0.5 s and is driven along the plan by the simulator of the scorers. Sensors are not simulated:
 planners see the ego's state, and privileged ones the map and the objects of the moment. Every window of 4 s that was
-driven, one per 0.5 s, gets a PDMS among the objects as they moved in this run; progress is relative to the reference
+driven, one per 0.5 s, is scored among the objects as they moved in this run; progress is relative to the reference
 planner's proposal from the window's start.
+
+Plans of networks, which need sensors, are scored one by one instead, as NAVSIM does: from the recorded state of their
+key frame, 4 s without feedback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
+from distilldrive_ros.evaluation.navsim.planners import Planner, candidate_references, drivable
 from distilldrive_ros.evaluation.navsim.traffic import Traffic
-from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration, constant_velocity
+from distilldrive_ros.planning.pdm.comfort import extended_comfort
 from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.epdms import EpdmsScores, score_epdms, with_extended_comfort, with_human_filter
 from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
+from distilldrive_ros.planning.pdm.history import past_states
 from distilldrive_ros.planning.pdm.pdms import PdmsScores, score_pdms
 from distilldrive_ros.planning.pdm.planner import plan_pdm_closed
-from distilldrive_ros.planning.pdm.proposals import reference_poses
 from distilldrive_ros.planning.pdm.simulator import simulate
-from distilldrive_ros.planning.pdm.world import EGO_STATES, TRACK_STATES_V1, NavsimWorld, ObjectTracks
+from distilldrive_ros.planning.pdm.world import EGO_STATES, TIME_STEP_S, ObjectTracks
+from distilldrive_ros.scene.candidates import PlanCandidates
 
 Array = NDArray[np.float64]
 
-# Reference poses (41, 3) in the world's frame; of the world's objects only the first instant may be looked at.
-Planner = Callable[[NavsimWorld], Array]
-
 PLAN_STEPS = 5
-SUB_SCORES = (
-    "no_at_fault_collision",
-    "drivable_area",
-    "driving_direction",
-    "ego_progress",
-    "time_to_collision",
-    "comfort",
-    "score",
-)
+# NAVSIM gives three states of the past, half a second apart.
+HISTORY_STEPS = (15, 10, 5)
+# A plan belongs to the instant of the grid nearest to its stamp, if that is no farther than this.
+STAMP_TOLERANCE_NS = 60_000_000
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """A drive of T instants: states (T, 11) of the ego and the objects as they moved."""
+    """A drive of T instants.
+
+    `states` (T, 11) of the ego, the objects as they moved, and by the instant of planning the states (41, 11) that each
+    plan would have led to; the recorded driver has none.
+    """
 
     states: Array
     objects: ObjectTracks
+    plans: Mapping[int, Array]
 
 
-def plan_constant_velocity(world: NavsimWorld) -> Array:
-    """Straight on at the present speed."""
-    positions, headings, _ = constant_velocity(world.ego.vx, world.ego.vy, _times())
-    return _references(world, positions, headings)
+@dataclass(frozen=True)
+class Window:
+    """4 s that were scored, from instant `start` on: `driven` (41, 11) among `objects`; number 1 of the scores is it.
 
+    Number 0 is the reference planner's proposal.
+    """
 
-def plan_ctra(world: NavsimWorld) -> Array:
-    """Constant turn rate and acceleration."""
-    ego = world.ego
-    positions, headings, _ = constant_turn_rate_and_acceleration(ego.vx, ego.yaw_rate, ego.ax, _times())
-    return _references(world, positions, headings)
-
-
-def plan_reference(world: NavsimWorld) -> Array:
-    """The reference planner; privileged."""
-    return plan_pdm_closed(world).references
-
-
-PLANNERS: dict[str, Planner] = {
-    "constant_velocity": plan_constant_velocity,
-    "ctra": plan_ctra,
-    "pdm_closed": plan_reference,
-}
+    start: int
+    driven: Array
+    objects: ObjectTracks
+    pdms: PdmsScores
+    epdms: EpdmsScores
 
 
 def drive(worlds: SceneWorlds, planner: Planner, reactive: bool, fidelity: Fidelity = COMPATIBLE) -> Rollout:
@@ -87,43 +79,86 @@ def drive(worlds: SceneWorlds, planner: Planner, reactive: bool, fidelity: Fidel
     traffic = Traffic(worlds.objects, reactive)
     states = np.empty_like(worlds.ego)
     states[0] = worlds.ego[0]
+    plans = {}
     for start in range(0, worlds.steps - 1, PLAN_STEPS):
         world = worlds.world(start, states[start], traffic.tracks)
-        driven = simulate(planner(world)[None], world.ego, fidelity)[0]
+        planned = simulate(planner.plan(world, start, worlds.command(start))[None], world.ego, fidelity)[0]
+        plans[start] = planned
         for offset in range(min(PLAN_STEPS, worlds.steps - 1 - start)):
-            states[start + offset + 1] = driven[offset + 1]
+            states[start + offset + 1] = planned[offset + 1]
             traffic.advance(start + offset, states[start + offset])
-    return Rollout(states, traffic.tracks)
+    return Rollout(states, traffic.tracks, plans)
 
 
 def recorded_drive(worlds: SceneWorlds) -> Rollout:
     """What the recorded driver did, for comparison."""
-    return Rollout(worlds.ego, worlds.objects)
+    return Rollout(worlds.ego, worlds.objects, {})
 
 
-def score_rollout(worlds: SceneWorlds, rollout: Rollout, fidelity: Fidelity = COMPATIBLE) -> list[PdmsScores]:
-    """PDMS of all windows of a drive: number 0 of each is the reference proposal, number 1 what was driven.
+@dataclass
+class WindowScorer:
+    """Scores the windows of one scene, whoever drove."""
 
-    A scene of less than 5 s has no window.
-    """
-    out = []
-    for start in range(0, worlds.steps - TRACK_STATES_V1 + 1, PLAN_STEPS):
-        world = worlds.world(start, rollout.states[start], rollout.objects)
-        reference = plan_pdm_closed(world, fidelity=fidelity).states
-        driven = rollout.states[start : start + EGO_STATES]
-        out.append(score_pdms(world, locate(np.stack([reference, driven]), world), fidelity))
-    return out
+    worlds: SceneWorlds
+    fidelity: Fidelity = COMPATIBLE
+    _humans: dict[int, EpdmsScores] = field(default_factory=dict)
+
+    def of_rollout(self, rollout: Rollout) -> list[Window]:
+        """All windows of a drive; a scene of less than 5 s has none."""
+        return [
+            self._score(
+                start,
+                rollout.states[start : start + EGO_STATES],
+                rollout.states,
+                rollout.objects,
+                _agrees(rollout.plans, start),
+            )
+            for start in self.worlds.window_starts
+        ]
+
+    def of_plans(self, plans: Mapping[int, PlanCandidates]) -> tuple[list[Window], int]:
+        """Windows of recorded plans, by stamp, each driven from the recorded state; how many have no plan to drive."""
+        worlds = self.worlds
+        driven: dict[int, Array] = {}
+        stamps = np.array(sorted(plans), np.int64)
+        for start in worlds.window_starts if len(stamps) else ():
+            wanted = int(worlds.stamps_ns[start])
+            nearest = int(stamps[np.abs(stamps - wanted).argmin()])
+            best = plans[nearest].best if abs(nearest - wanted) <= STAMP_TOLERANCE_NS else None
+            if best is not None and drivable(best):
+                world = worlds.world(start)
+                driven[start] = simulate(candidate_references(best, world)[None], world.ego, self.fidelity)[0]
+        windows = [
+            self._score(start, states, worlds.ego, worlds.objects, _agrees(driven, start))
+            for start, states in driven.items()
+        ]
+        return windows, len(worlds.window_starts) - len(windows)
+
+    def _score(self, start: int, driven: Array, past: Array, objects: ObjectTracks, agrees: bool | None) -> Window:
+        world = self.worlds.world(start, past[start], objects)
+        reference = plan_pdm_closed(world, fidelity=self.fidelity).states
+        drives = locate(np.stack([reference, driven]), world)
+        known = [start - back for back in HISTORY_STEPS if back <= start]
+        history = None
+        if known:
+            times = [(number - start) * TIME_STEP_S for number in known]
+            history = past_states(past[[*known, start]], [*times, 0.0], self.fidelity.uniform_history)
+        epdms = score_epdms(world, drives, history, self.fidelity)
+        if agrees is not None:
+            epdms = with_extended_comfort(epdms, np.array([1.0, float(agrees)]))
+        pdms = score_pdms(world, drives, self.fidelity)
+        return Window(start, driven, world.objects, pdms, with_human_filter(epdms, self._human(start)))
+
+    def _human(self, start: int) -> EpdmsScores:
+        """Of the recorded driver, alone and without history."""
+        if start not in self._humans:
+            world = self.worlds.world(start)
+            states = self.worlds.ego[None, start : start + EGO_STATES]
+            self._humans[start] = score_epdms(world, locate(states, world), None, self.fidelity)
+        return self._humans[start]
 
 
-def mean_scores(windows: list[PdmsScores]) -> dict[str, float]:
-    """Mean of every sub-score and of the score over the windows, by the names of `SUB_SCORES`."""
-    return {name: float(np.mean([getattr(window, name)[1] for window in windows])) for name in SUB_SCORES}
-
-
-def _times() -> Array:
-    return np.arange(1, 9, dtype=np.float64) * 0.5
-
-
-def _references(world: NavsimWorld, positions: Array, headings: Array) -> Array:
-    relative = np.concatenate([positions, headings[:, None]], axis=1)
-    return reference_poses(relative[None], world.ego)[0]
+def _agrees(plans: Mapping[int, Array], start: int) -> bool | None:
+    """Extended comfort of the plan at an instant and the one before; None where either is missing."""
+    now, before = plans.get(start), plans.get(start - PLAN_STEPS)
+    return None if now is None or before is None else bool(extended_comfort(now[None], before[None], PLAN_STEPS)[0])

@@ -8,13 +8,14 @@ intersections, connectors whose centre lines cross form them.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.datasets.boxes import scene_boxes
+from distilldrive_ros.bags.scene_source import SceneSource
 from distilldrive_ros.datasets.ego_track import EgoTrack
 from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
@@ -35,10 +36,12 @@ from distilldrive_ros.planning.pdm.world import (
     NavsimWorld,
     ObjectTracks,
 )
+from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
 Array = NDArray[np.float64]
 
+WINDOW_STEPS = 5
 STEP_NS = round(TIME_STEP_S * 1e9)
 # Map around the drive that is kept, m.
 MAP_MARGIN_M = 100.0
@@ -60,23 +63,20 @@ class SceneWorlds:
             ScoringError: the scene has no map, fewer than two key frames, or no route.
         """
         self.name = scene.name
-        samples = nuscenes.samples(scene)
-        if len(samples) < 2:
-            raise ScoringError(f"{scene.name} has {len(samples)} key frame(s); two or more are needed")
         expansion = open_map(nuscenes.dataroot, scene.location)
         if expansion is None:
             raise ScoringError(
                 f"{scene.name}: no maps/expansion/{scene.location}.json under {nuscenes.dataroot}; "
                 "download the nuScenes map expansion"
             )
-        first, last = samples[0].stamp_ns, samples[-1].stamp_ns
-        self.stamps_ns = np.arange(first, last + 1, STEP_NS)
-        track = EgoTrack(
-            (data.stamp_ns, nuscenes.ego_pose(data.ego_pose_token, f"sample_data {data.token}"))
-            for data in nuscenes.sample_data(scene, samples)
-        )
-        self.ego = _ego_states(track, self.stamps_ns)
-        self.objects = _tracks(nuscenes, scene, self.stamps_ns)
+        source = SceneSource(nuscenes, scene, expansion)
+        samples = source.samples
+        if len(samples) < 2:
+            raise ScoringError(f"{scene.name} has {len(samples)} key frame(s); two or more are needed")
+        self._key_frames = source.key_frames
+        self.stamps_ns = np.arange(samples[0].stamp_ns, samples[-1].stamp_ns + 1, STEP_NS)
+        self.ego = _ego_states(source.track, self.stamps_ns)
+        self.objects = _tracks(source, self.stamps_ns)
         self._expansion = expansion
         self.route: Route = find_route(expansion.lanes, self.ego[:, :3])
 
@@ -84,6 +84,16 @@ class SceneWorlds:
     def steps(self) -> int:
         """Instants T."""
         return len(self.stamps_ns)
+
+    @property
+    def window_starts(self) -> range:
+        """Instants, half a second apart, whose objects are known for 5 s."""
+        return range(0, self.steps - TRACK_STATES_V1 + 1, WINDOW_STEPS)
+
+    def command(self, step: int) -> Command:
+        """Driving command of the key frame that holds at an instant, read off the recorded drive as in bags."""
+        reached = [k for k in self._key_frames if k.stamp_ns <= self.stamps_ns[step]]
+        return (reached or self._key_frames)[-1 if reached else 0].command.command
 
     @cached_property
     def polygons(self) -> tuple[MapPolygon, ...]:
@@ -105,21 +115,22 @@ class SceneWorlds:
         if not 0 <= step < self.steps:
             raise ScoringError(f"{self.name} has instants 0 to {self.steps - 1}, not {step}")
         state = self.ego[step] if ego is None else ego
-        tracks = self.objects if objects is None else objects
-        window = slice(step, step + TRACK_STATES_V1)
         return NavsimWorld(
             ego=EgoStart(*(float(value) for value in state)),
             polygons=self.polygons,
             route=self.route.lanes,
             centerline=self.route.centerline,
-            objects=ObjectTracks(
-                tracks.tokens,
-                tracks.kinds,
-                tracks.sizes,
-                tracks.poses[:, window],
-                tracks.velocities[:, window],
-                tracks.present[:, window],
-            ),
+            objects=self.window(self.objects if objects is None else objects, step),
+        )
+
+    def window(self, objects: ObjectTracks, step: int) -> ObjectTracks:
+        """Of tracks over the scene, the 5 s from an instant on."""
+        part = slice(step, step + TRACK_STATES_V1)
+        return replace(
+            objects,
+            poses=objects.poses[:, part],
+            velocities=objects.velocities[:, part],
+            present=objects.present[:, part],
         )
 
 
@@ -166,11 +177,10 @@ def _ego_states(track: EgoTrack, stamps_ns: NDArray[np.int64]) -> Array:
     return out
 
 
-def _tracks(nuscenes: NuScenes, scene: Scene, stamps_ns: NDArray[np.int64]) -> ObjectTracks:
+def _tracks(source: SceneSource, stamps_ns: NDArray[np.int64]) -> ObjectTracks:
     """Annotations of all detection classes, interpolated between key frames, absent outside their track."""
-    samples = nuscenes.samples(scene)
-    boxes = scene_boxes(nuscenes, samples)
-    key_frames = np.repeat([sample.stamp_ns for sample in samples], np.diff(boxes.starts))
+    boxes = source.boxes
+    key_frames = np.repeat([sample.stamp_ns for sample in source.samples], np.diff(boxes.starts))
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row, number in enumerate(boxes.ids.tolist()):
         rows_of[number].append(row)

@@ -28,6 +28,9 @@ from distilldrive_ros.scene.errors import BagError
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.vector_map import VectorMap
 
+# The model that may drive a scene: its weights have not seen it.
+SceneModel = Callable[[str], DrivingModel]
+
 
 @dataclass(frozen=True)
 class WorstCase:
@@ -108,8 +111,8 @@ class Evaluation:
 
 
 @dataclass
-class _Gathered:
-    """What one model yields, bag by bag."""
+class Gathered:
+    """What one model yields, bag by bag or on a live graph."""
 
     scores: list[SampleScore] = field(default_factory=list)
     missing: Counter[Unscored] = field(default_factory=Counter)
@@ -119,6 +122,7 @@ class _Gathered:
     pairs: PerceptionPairs = field(default_factory=PerceptionPairs)
     blind: int = 0
     privileged: bool = False
+    fold_ids: set[str] = field(default_factory=set)
     model_id: str = "none"
     device: str = "unknown"
 
@@ -128,6 +132,7 @@ def evaluate(
     models: Mapping[str, DrivingModel],
     frames: FrameSettings,
     planner: PlannerSettings | None = None,
+    folds: Mapping[str, SceneModel] | None = None,
     recorded: Mapping[str, Sequence[Path]] | None = None,
     generator_seed: int = 0,
     progress: Callable[[str], object] = lambda words: None,
@@ -141,6 +146,7 @@ def evaluate(
         models: by the name that tables show.
         frames: rules of the synchroniser.
         planner: rules of the planner.
+        folds: models with weights of their own for each scene, by the name that tables show.
         recorded: bags of plans by the name that tables show; plans are found by their stamps.
         generator_seed: of the bootstrap.
         progress: told what is being done.
@@ -149,13 +155,14 @@ def evaluate(
         BagError: no bag can be used, or recorded plans cannot be read.
     """
     past = {name: _read_plans(paths) for name, paths in (recorded or {}).items()}
-    gathered = {name: _Gathered() for name in (*models, *past)}
+    by_scene = folds or {}
+    gathered = {name: Gathered() for name in (*models, *by_scene, *past)}
     left_out: dict[str, str] = {}
     used: list[str] = []
     scenes: list[str] = []
     for path in bags:
         try:
-            found = _of_bag(path, models, frames, planner or PlannerSettings(), past, scenes, progress)
+            found = _of_bag(path, models, by_scene, frames, planner or PlannerSettings(), past, scenes, progress)
         except BagError as error:
             left_out[str(path)] = str(error)
             continue
@@ -164,19 +171,20 @@ def evaluate(
             _add(gathered[name], part)
     if not used:
         raise BagError("no bag can be evaluated: " + "; ".join(left_out.values()))
-    results = tuple(_result(name, got, generator_seed) for name, got in gathered.items())
+    results = tuple(model_evaluation(name, got, generator_seed) for name, got in gathered.items())
     return Evaluation(tuple(used), tuple(scenes), results, left_out)
 
 
 def _of_bag(
     path: Path,
     models: Mapping[str, DrivingModel],
+    by_scene: Mapping[str, SceneModel],
     frames: FrameSettings,
     planner: PlannerSettings,
     past: Mapping[str, RecordedResults],
     scenes: list[str],
     progress: Callable[[str], object],
-) -> dict[str, _Gathered]:
+) -> dict[str, Gathered]:
     """Results of a bag for all models, or the error of the first that cannot use it."""
     with open_bag(path) as bag:
         drive = read_drive_truth(bag)
@@ -187,6 +195,12 @@ def _of_bag(
         for name, model in models.items():
             progress(f"{path.name}: {name}")
             found[name] = _replayed(bag, drive, model, frames, planner)
+        for name, model_of in by_scene.items():
+            progress(f"{path.name}: {name}")
+            if len(drive.scenes) != 1:
+                raise BagError(f"{path} holds {len(drive.scenes)} scenes; cross-validated models need bags of one each")
+            found[name] = _replayed(bag, drive, model_of(drive.scenes[0]), frames, planner)
+            found[name].fold_ids.add(found[name].model_id)
         for name, results in past.items():
             progress(f"{path.name}: {name}")
             found[name] = _from_plans(name, path, drive, results)
@@ -196,8 +210,8 @@ def _of_bag(
 
 def _replayed(
     bag: BagReader, drive: DriveTruth, model: DrivingModel, frames: FrameSettings, planner: PlannerSettings
-) -> _Gathered:
-    out = _Gathered(model_id=model.model_id, device=model.device, privileged=model.requirements.ground_truth)
+) -> Gathered:
+    out = Gathered(model_id=model.model_id, device=model.device, privileged=model.requirements.ground_truth)
     plans: dict[int, PlanCandidates] = {}
     truth = {f.truth.stamp_ns: f.truth for f in drive.frames}
     run = BagReplay(bag, model, frames, planner)
@@ -233,12 +247,12 @@ def _read_plans(paths: Sequence[Path]) -> RecordedResults:
     )
 
 
-def _from_plans(name: str, path: Path, drive: DriveTruth, results: RecordedResults) -> _Gathered:
+def _from_plans(name: str, path: Path, drive: DriveTruth, results: RecordedResults) -> Gathered:
     stamps = {f.truth.stamp_ns for f in drive.frames}
     if not stamps & results.plans.keys():
         raise BagError(f"no plan of {name} has the stamp of a key frame of {path}; these are not of the same drive")
     last = results.plans[max(stamps & results.plans.keys())]
-    out = _Gathered(model_id=last.model_id)
+    out = Gathered(model_id=last.model_id)
     for frame in drive.frames:
         stamp = frame.truth.stamp_ns
         if stamp in results.objects and stamp in results.maps:
@@ -252,7 +266,7 @@ def _from_plans(name: str, path: Path, drive: DriveTruth, results: RecordedResul
     return out
 
 
-def _score(out: _Gathered, drive: DriveTruth, plans: Mapping[int, PlanCandidates]) -> None:
+def _score(out: Gathered, drive: DriveTruth, plans: Mapping[int, PlanCandidates]) -> None:
     samples, out.missing = planning_samples(drive, plans)
     out.scores = [score_sample(sample) for sample in samples]
     out.worst = list(_worst_cases(drive, plans, out.scores))
@@ -272,17 +286,26 @@ def _worst_cases(
     truth = {f.truth.stamp_ns: f.truth for f in drive.frames}
     for scene in drive.scenes:
         own = [s for s in scores if s.scene == scene]
-        if not own:
-            continue
-        worst = max(own, key=lambda s: (float(s.l2.mean()), s.stamp_ns))
-        means = horizon_values(np.array([(s.l2, s.hits) for s in own], np.float64), "stp3_vad")[..., -1].mean(axis=0)
-        yield WorstCase(
-            scene, float(worst.l2.mean()), int(worst.hits.sum()), float(means[0]), float(means[1]), len(own),
-            truth[worst.stamp_ns], plans[worst.stamp_ns],
-        )  # fmt: skip
+        if own:
+            worst = max(own, key=badness)
+            yield worst_case(own, worst, truth[worst.stamp_ns], plans[worst.stamp_ns])
 
 
-def _add(total: _Gathered, part: _Gathered) -> None:
+def badness(score: SampleScore) -> tuple[float, int]:
+    """What the worst key frame has most of."""
+    return float(score.l2.mean()), score.stamp_ns
+
+
+def worst_case(own: Sequence[SampleScore], worst: SampleScore, truth: KeyFrameTruth, plan: PlanCandidates) -> WorstCase:
+    """The worst key frame of a scene with all its scores."""
+    means = horizon_values(np.array([(s.l2, s.hits) for s in own], np.float64), "stp3_vad")[..., -1].mean(axis=0)
+    return WorstCase(
+        worst.scene, float(worst.l2.mean()), int(worst.hits.sum()), float(means[0]), float(means[1]), len(own),
+        truth, plan,
+    )  # fmt: skip
+
+
+def _add(total: Gathered, part: Gathered) -> None:
     total.scores += part.scores
     total.missing += part.missing
     total.worst += part.worst
@@ -290,16 +313,20 @@ def _add(total: _Gathered, part: _Gathered) -> None:
     total.pairs.add(part.pairs)
     total.blind += part.blind
     total.privileged |= part.privileged
+    total.fold_ids |= part.fold_ids
     total.model_id, total.device = part.model_id, part.device
     for stage, seconds in part.seconds.items():
         total.seconds.setdefault(stage, []).extend(seconds)
 
 
-def _result(name: str, got: _Gathered, seed: int) -> ModelEvaluation:
+def model_evaluation(name: str, got: Gathered, seed: int) -> ModelEvaluation:
+    """The results of one model from all that it yielded; `seed`: of the bootstrap."""
     notes = []
     trained = not got.model_id.endswith("@untrained")
     if not trained:
         notes.append("the weights are untrained: these numbers mean nothing")
+    if got.fold_ids:
+        notes.append(f"cross-validated: {len(got.fold_ids)} sets of weights, each trained without the scene it drives")
     if got.privileged:
         notes.append("privileged: it sees the annotated road users and the map with the route; no equal of a network")
     if got.blind:

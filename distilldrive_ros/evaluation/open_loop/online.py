@@ -11,16 +11,25 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.bags.ground_truth import EgoPath, KeyFrameTruth
 from distilldrive_ros.evaluation.open_loop.drive import planning_sample, truth_frame
+from distilldrive_ros.evaluation.open_loop.evaluation import (
+    Evaluation,
+    Gathered,
+    badness,
+    model_evaluation,
+    worst_case,
+)
 from distilldrive_ros.evaluation.open_loop.lidar_frame import virtual_lidar
 from distilldrive_ros.evaluation.open_loop.planning import STEPS, SampleScore, Unscored, score_sample
 from distilldrive_ros.evaluation.open_loop.summary import OpenLoopSummary, summarise
 from distilldrive_ros.scene.candidates import PlanCandidates
+from distilldrive_ros.scene.inference_stats import InferenceStats
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sample_info import DrivingCommand, SampleInfo
 
 Array = NDArray[np.float64]
 
 # Poses come with every sensor message, about 110 a second; key frames wait 3 s for the six after them.
+INCOMPLETE_WORDS = "key frames of which a part never came"
 POSES_KEPT = 2000
 PLANS_KEPT = 200
 
@@ -37,6 +46,9 @@ class OnlineEvaluator:
     unscored: Counter[Unscored] = field(default_factory=Counter)
     model_id: str = ""
     incomplete: int = 0
+    device: str = "unknown"
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    _worst: dict[str, tuple[SampleScore, KeyFrameTruth, PlanCandidates]] = field(default_factory=dict)
     _parts: OrderedDict[int, dict[type, Any]] = field(default_factory=OrderedDict)
     _poses: OrderedDict[int, Array] = field(default_factory=OrderedDict)
     _plans: OrderedDict[int, PlanCandidates] = field(default_factory=OrderedDict)
@@ -55,6 +67,12 @@ class OnlineEvaluator:
         self.model_id = plan.model_id
         if len(self._plans) > PLANS_KEPT:
             self._plans.popitem(last=False)
+
+    def add_stats(self, stats: InferenceStats) -> None:
+        """Times of a set, for the table of latencies."""
+        self.device = stats.device
+        for stage, seconds in zip((*stats.stages, "total"), (*stats.stage_seconds, stats.total_seconds), strict=True):
+            self.seconds.setdefault(stage, []).append(seconds)
 
     def add_truth(self, part: SampleInfo | DrivingCommand | ObjectPredictions | EgoPath) -> None:
         """A part of a key frame's truth; four of one stamp make it whole."""
@@ -79,6 +97,21 @@ class OnlineEvaluator:
     def summary(self, seed: int = 0) -> OpenLoopSummary:
         """Of everything decided so far; the same bootstrap as offline for the same seed."""
         return summarise(self.scores, self.unscored, np.random.default_rng(seed))
+
+    def evaluation(self, seed: int = 0) -> Evaluation:
+        """Everything decided so far, as for bags; what lies under the plan (boxes, map) is not scored online."""
+        scenes = tuple(self._worst)
+        got = Gathered(
+            scores=self.scores,
+            missing=self.unscored,
+            seconds=self.seconds,
+            worst=[worst_case([s for s in self.scores if s.scene == scene], *self._worst[scene]) for scene in scenes],
+            model_id=self.model_id or "none",
+            device=self.device,
+        )
+        if self.incomplete:
+            got.failures[INCOMPLETE_WORDS] = self.incomplete
+        return Evaluation(("live graph",), scenes, (model_evaluation(got.model_id, got, seed),), {})
 
     def _score_decided(self) -> None:
         """Score the oldest key frames that have six whole ones with their poses after them."""
@@ -107,4 +140,8 @@ class OnlineEvaluator:
         if isinstance(found, Unscored):
             self.unscored[found] += 1
         else:
-            self.scores.append(score_sample(found))
+            score = score_sample(found)
+            self.scores.append(score)
+            known = self._worst.get(score.scene)
+            if known is None or badness(score) > badness(known[0]):
+                self._worst[score.scene] = (score, now, self._plans[now.stamp_ns])

@@ -10,7 +10,7 @@ from distilldrive_ros.evaluation.open_loop.calibration import Calibration
 from distilldrive_ros.evaluation.open_loop.evaluation import Evaluation, ModelEvaluation, WorstCase
 from distilldrive_ros.evaluation.open_loop.planning import Unscored
 from distilldrive_ros.evaluation.open_loop.summary import CONVENTIONS, Estimate
-from distilldrive_ros.evaluation.report.markup import Markup, join, table, tag
+from distilldrive_ros.evaluation.report.markup import Child, Markup, join, table, tag
 from distilldrive_ros.evaluation.report.page import duration_words
 from distilldrive_ros.visualization.birds_eye import birds_eye_svg
 
@@ -38,25 +38,28 @@ _PROTOCOL = (
 def comparison_html(evaluation: Evaluation, title: str, command: str, facts: Mapping[str, str]) -> str:
     """The document. `command`: what was typed; `facts`: machine and versions."""
     models = evaluation.models
-    body = tag(
-        "main",
-        tag("h1", title),
+    return document(
+        title,
         tag("p", f"{len(evaluation.scenes)} scenes of {len(evaluation.bags)} bags: {', '.join(evaluation.scenes)}",
             class_="soft"),
         _callouts(evaluation),
-        tag("h2", "Key frames"), _card(_counts(models)),
+        tag("h2", "Key frames"), card(_counts(models)),
         tag("h2", "Planning"), tag("p", _PROTOCOL, class_="note"),
         (_convention(models, c) for c in CONVENTIONS),
-        tag("h2", "By driving command"), _card(tag("h3", _CONVENTION_WORDS["stp3_vad"]), _commands(models)),
-        tag("h2", "Candidates"), _card(_candidates(models)),
+        tag("h2", "By driving command"), card(tag("h3", _CONVENTION_WORDS["stp3_vad"]), _commands(models)),
+        tag("h2", "Candidates"), card(_candidates(models)),
         tag("h2", "Road users, futures, map"), _perception(models),
         tag("h2", "Do scores mean what they say?"), tag("div", (_calibration(m) for m in models), class_="pair"),
-        tag("h2", "Time per set"), _card(_latency(models)),
+        tag("h2", "Time per set"), card(_latency(models)),
         tag("h2", "Worst key frame of each scene"), _worst(models),
-        tag("h2", "Run"), _card(table(("", ""), [("command", tag("code", command)), *facts.items()], class_="facts")),
+        tag("h2", "Run"), card(table(("", ""), [("command", tag("code", command)), *facts.items()], class_="facts")),
         tag("footer", "Open-loop figures do not tell how well a car would drive by these plans. Research software; it "
             "is no safety system."),
     )  # fmt: skip
+
+
+def document(title: str, *content: Child) -> str:
+    """A self-contained page of that title in the style of all reports."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -64,10 +67,13 @@ def comparison_html(evaluation: Evaluation, title: str, command: str, facts: Map
         tag("title", title),
         tag("style", Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))),
     )
-    return "<!doctype html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+    return (
+        "<!doctype html>\n" + tag("html", head, tag("body", tag("main", tag("h1", title), *content)), lang="en") + "\n"
+    )
 
 
-def _card(*children: Markup | Iterable[Markup]) -> Markup:
+def card(*children: Markup | Iterable[Markup]) -> Markup:
+    """A framed part of the page."""
     return tag("div", *children, class_="card")
 
 
@@ -161,7 +167,7 @@ def _perception(models: Sequence[ModelEvaluation]) -> Markup:
         "Scored are the boxes and lines that the model reports, from its own least score on; published results score "
         "its 300 best boxes whatever their score. Bags hold no attributes and no number of points in a box."
     )
-    return _card(table(("", "model", "value", "of"), rows, class_="numbers"), tag("p", note, class_="note"))
+    return card(table(("", "model", "value", "of"), rows, class_="numbers"), tag("p", note, class_="note"))
 
 
 def _number(value: float) -> str:
@@ -172,7 +178,7 @@ def _calibration(model: ModelEvaluation) -> Markup:
     found: Calibration = model.calibration
     if not found.bins:
         said = f"No key frame has two candidates with scores between 0 and 1 ({found.left_out} left out)."
-        return _card(tag("h3", model.name), tag("p", said, class_="note"))
+        return card(tag("h3", model.name), tag("p", said, class_="note"))
     rows = [
         (f"{b.low:.1f} to {b.high:.1f}", f"{b.mean_score:.3f}", f"{b.nearest_share:.3f}", str(b.candidates))
         for b in found.bins
@@ -182,7 +188,7 @@ def _calibration(model: ModelEvaluation) -> Markup:
         f"driven in {100 * found.top_is_nearest:.1f} % of {found.key_frames} key frames ({found.left_out} left out)."
     )
     shown = table(("score", "mean score", "share that was nearest", "candidates"), rows, class_="numbers")
-    return _card(tag("h3", model.name), shown, tag("p", said, class_="note"))
+    return card(tag("h3", model.name), shown, tag("p", said, class_="note"))
 
 
 def _latency(models: Sequence[ModelEvaluation]) -> Markup:

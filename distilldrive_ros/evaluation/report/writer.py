@@ -47,7 +47,7 @@ def metrics_document(recording: Recording, metrics: DriveMetrics, context: Repor
     }
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write under a temporary name, then rename.
 
     Raises:
@@ -58,8 +58,8 @@ def write_whole(path: Path, text: str) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
             temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from distilldrive_ros.geometry.trajectories import speeds
 from distilldrive_ros.models.diffusiondrive.canvas import SOURCE_HEIGHT, SOURCE_WIDTH, stitch
-from distilldrive_ros.models.diffusiondrive.config import CANVAS_HEIGHT, STATUS_SIZE, DiffusionDriveConfig, Variant
+from distilldrive_ros.models.diffusiondrive.config import (
+    CANVAS_HEIGHT,
+    NAVSIM_CAMERAS,
+    NUSCENES_CAMERAS,
+    STATUS_SIZE,
+    DiffusionDriveConfig,
+    Variant,
+)
 from distilldrive_ros.models.diffusiondrive.headings import vehicle_yaw
 from distilldrive_ros.models.diffusiondrive.lidar_histogram import height_histogram, points_in_base
 from distilldrive_ros.models.diffusiondrive.network import DiffusionOutputs
@@ -29,12 +36,6 @@ from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.objects import ObjectPrediction, ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import CameraFrame, CameraStatus, EgoStatus, SensorFrame
-
-NAVSIM_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
-"""Cameras that the networks were trained with; used as they are where a set has them."""
-
-NUSCENES_CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT")
-"""Cameras that stand in for them: left, front, right."""
 
 COMMAND_INDEX = {Command.LEFT: 0, Command.STRAIGHT: 1, Command.RIGHT: 2, Command.UNKNOWN: 3}
 """Place of a command in the network's one-hot (spec 2.3)."""

@@ -27,10 +27,11 @@ class FusionAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, N, width] -> [B, N, width]."""
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """[B, N, width] -> [B, N - first, width]: tokens before `first` are looked at but get no result."""
         q, k, v = (
-            layer(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+            layer(tokens).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for layer, tokens in ((self.query, x[:, first:]), (self.key, x), (self.value, x))
         )
         y: Tensor = self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return y
@@ -46,9 +47,9 @@ class FusionBlock(nn.Module):
         self.attn = FusionAttention(width, num_heads)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, N, width] -> [B, N, width]."""
-        x = x + self.attn(self.ln1(x))
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """[B, N, width] -> [B, N - first, width]; see FusionAttention."""
+        x = x[:, first:] + self.attn(self.ln1(x), first)
         return x + self.mlp(self.ln2(x))
 
 
@@ -61,12 +62,17 @@ class FusionTransformer(nn.Module):
         self.blocks = nn.Sequential(*(FusionBlock(width, num_heads) for _ in range(num_layers)))
         self.ln_f = nn.LayerNorm(width)
 
-    def forward(self, image: Tensor, lidar: Tensor) -> tuple[Tensor, Tensor]:
-        """image [B, C, h, w] and lidar [B, C, g, g] -> the same shapes."""
-        tokens = torch.cat([image.flatten(2), lidar.flatten(2)], dim=2).transpose(1, 2)
-        out = self.ln_f(self.blocks(tokens + self.pos_emb)).transpose(1, 2)
+    def forward(self, image: Tensor, lidar: Tensor, with_image: bool = True) -> tuple[Tensor | None, Tensor]:
+        """image [B, C, h, w] and lidar [B, C, g, g] -> the same shapes; no image where nobody wants it."""
         count = image.shape[2] * image.shape[3]
-        return out[..., :count].reshape(image.shape), out[..., count:].reshape(lidar.shape)
+        x = torch.cat([_to_tokens(image), _to_tokens(lidar)], dim=1) + self.pos_emb
+        *earlier, last = self.blocks
+        for block in earlier:
+            x = block(x)
+        x = self.ln_f(last(x, 0 if with_image else count))
+        if not with_image:
+            return None, _to_map(x, lidar)
+        return _to_map(x[:, :count], image), _to_map(x[:, count:], lidar)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class TransfuserBackbone(nn.Module):
         """Pool both maps to tokens, attend, add the result back. `with_image`: whether the image map is wanted."""
         pool = 2 ** (len(self.transformers) - 1 - index)
         fused_image, fused_lidar = self.transformers[index](
-            F.avg_pool2d(image, pool), self.lidar_channel_to_img[index](F.avg_pool2d(lidar, pool))
+            F.avg_pool2d(image, pool), self.lidar_channel_to_img[index](F.avg_pool2d(lidar, pool)), with_image
         )
         new_lidar = lidar + _resized(self.img_channel_to_lidar[index](fused_lidar), lidar.shape[-2:])
         new_image = image + _resized(fused_image, image.shape[-2:]) if with_image else None
@@ -155,6 +161,16 @@ def _stages(trunk: Trunk) -> tuple[nn.Module, ...]:
     if isinstance(trunk, FoldedResNet):
         return tuple(trunk.stages)
     return trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4
+
+
+def _to_tokens(x: Tensor) -> Tensor:
+    """[B, C, h, w] -> [B, h w, C], without a copy where channels come last in memory."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _to_map(tokens: Tensor, like: Tensor) -> Tensor:
+    """[B, h w, C] -> [B, C, h, w] of the size of `like`, channels last in memory."""
+    return tokens.unflatten(1, tuple(like.shape[-2:])).permute(0, 3, 1, 2)
 
 
 def _resized(x: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _DROPOUT = 0.1
+
+
+@dataclass(frozen=True)
+class PaddedMap:
+    """The map with a border of zeros, `cells` [B, G + 2, G + 2, bev_width]."""
+
+    cells: Tensor
+
+    @staticmethod
+    def of(bev: Tensor) -> PaddedMap:
+        """Of a map [B, G, G, bev_width]."""
+        return PaddedMap(F.pad(bev, (0, 0, 1, 1, 1, 1)))
+
+
+BevSource = Tensor | PaddedMap
+"""What trajectories sample: `value_map` of the map; or the map itself, whose values are then computed only at the cells
+that the points touch, with equal results."""
 
 
 class CrossBevAttention(nn.Module):
@@ -29,16 +48,13 @@ class CrossBevAttention(nn.Module):
         values: Tensor = self.value_proj(bev.permute(0, 3, 1, 2))
         return values
 
-    def forward(self, feature: Tensor, points: Tensor, bev: Tensor, values: Tensor | None) -> Tensor:
-        """feature [B, M, width] plus what lies under its points [B, M, P, 2] (metres).
-
-        `values` is `value_map(bev)`; None computes them only at the cells that the points touch, with equal results.
-        """
+    def forward(self, feature: Tensor, points: Tensor, source: BevSource) -> Tensor:
+        """feature [B, M, width] plus what lies under its points [B, M, P, 2] (metres)."""
         weights = self.attention_weights(feature).softmax(dim=-1)
-        if values is None:
-            sampled = self._sample_sparse(points, weights, bev)
+        if isinstance(source, PaddedMap):
+            sampled = self._sample_sparse(points, weights, source.cells)
         else:
-            sampled = self._sample_dense(points, weights, values)
+            sampled = self._sample_dense(points, weights, source)
         out: Tensor = self.output_proj(sampled)
         return self.dropout(out) + feature
 
@@ -47,29 +63,27 @@ class CrossBevAttention(nn.Module):
         sampled = F.grid_sample(values, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         return (sampled * weights[:, None]).sum(dim=-1).transpose(1, 2)
 
-    def _sample_sparse(self, points: Tensor, weights: Tensor, bev: Tensor) -> Tensor:
-        cells, shares = bilinear_taps(points, self._extent, bev.shape[1])
+    def _sample_sparse(self, points: Tensor, weights: Tensor, padded: Tensor) -> Tensor:
+        padded_side = padded.shape[1]
+        cells, shares = bilinear_taps(points, self._extent, padded_side - 2)
         shares = shares * weights[..., None]
         batch = torch.arange(len(points), device=points.device)[:, None, None, None]
-        padded_side = bev.shape[1] + 2
         flat = (batch * padded_side + cells[..., 0] + 1) * padded_side + cells[..., 1] + 1
         touched, inverse = torch.unique(flat, return_inverse=True)
-        table = self._values_at(bev, touched)
+        table = self._values_at(padded, touched)
         bags = inverse.flatten(0, 1).flatten(1)
         summed = F.embedding_bag(bags, table, mode="sum", per_sample_weights=shares.flatten(0, 1).flatten(1))
         return summed.unflatten(0, points.shape[:2])
 
-    def _values_at(self, bev: Tensor, cells: Tensor) -> Tensor:
-        """Values [U, width] of the cells [U], indices into the map padded by one cell on all sides."""
+    def _values_at(self, padded: Tensor, cells: Tensor) -> Tensor:
+        """Values [U, width] of the cells [U], indices into the padded map."""
         convolution = self.value_proj[0]
         assert isinstance(convolution, nn.Conv2d)
-        side = bev.shape[1] + 2
-        padded = F.pad(bev, (0, 0, 1, 1, 1, 1)).flatten(0, 2)
-        around = torch.arange(-1, 2, device=bev.device)
-        neighbours = cells[:, None] + (around[:, None] * side + around).flatten()
-        patches = padded[neighbours].flatten(1)
+        around = torch.arange(-1, 2, device=padded.device)
+        neighbours = cells[:, None] + (around[:, None] * padded.shape[1] + around).flatten()
+        patches = padded.flatten(0, 2)[neighbours].flatten(1)
         kernel = convolution.weight.permute(0, 2, 3, 1).flatten(1)
-        return F.relu(F.linear(patches, kernel, convolution.bias))
+        return F.linear(patches, kernel, convolution.bias).relu_()
 
 
 def bilinear_taps(points: Tensor, extent: float, side: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,12 @@ from enum import Enum
 
 from distilldrive_ros.scene.errors import ConfigurationError
 
+NAVSIM_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
+"""Cameras that the networks were trained with; used as they are where a set has them."""
+
+NUSCENES_CAMERAS = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT")
+"""Cameras that stand in for them: left, front, right."""
+
 STATUS_SIZE = 8
 """Ego status: command one-hot (left, straight, right, unknown), vx, vy, ax, ay (spec 2.3)."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from distilldrive_ros.models.diffusiondrive.bev_attention import CrossBevAttention
+from distilldrive_ros.models.diffusiondrive.bev_attention import BevSource, CrossBevAttention
 from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.scene_encoder import SceneFeatures
@@ -95,12 +95,12 @@ class DenoisingLayer(nn.Module):
         points: Tensor,
         time: Tensor,
         scene: SceneFeatures,
-        values: Tensor | None,
+        source: BevSource,
         execution: Execution,
         with_modes: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """feature [B, M, D], points [B, M, P, 2] m, time [B, 1, D] -> poses [B, M, P, 3], logits [B, M] or None."""
-        x = self.cross_bev_attention(feature, points, scene.cross_bev, values)
+        x = self.cross_bev_attention(feature, points, source)
         x = self.norm1(x + self.dropout(self.cross_agent_attention(x, scene.agents_query, scene.agents_query)))
         x = self.norm2(x + self.dropout(attend_to_single(self.cross_ego_attention, x, scene.ego_query, execution)))
         x = self.time_modulation(self.norm3(self.ffn(x)), time)

@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from distilldrive_ros.models.backbones.folded import FoldedResNet
 from distilldrive_ros.models.backbones.resnet import ResNet
-from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, Trunk
+from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, TransfuserBackbone, Trunk
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
 from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
+from distilldrive_ros.models.precision import precision_type
 
 
 class DiffusionEngine:
     """Runs a network in evaluation mode: norms of both trunks folded, channels last, the device's `Execution`.
 
-    The trunks are copies: later changes of the network's own do not reach them. Heads and fusion are shared.
+    `precision` (fp32, bf16, fp16) is that of the backbone: trunks and fusion. Its features are float32 again, and so is
+    everything that plans: in fewer bits its codes of way-points would be off by decimetres.
+
+    The trunks are copies, in bf16 and fp16 the fusion, too: later changes of the network's own do not reach them. The
+    rest is shared; only the layout of its convolutions in memory changes.
     """
 
-    def __init__(self, network: DiffusionDriveNetwork) -> None:
+    def __init__(self, network: DiffusionDriveNetwork, precision: str = "fp32") -> None:
         self.network = network
+        self._dtype = precision_type(precision)
         device = next(network.parameters()).device
         network.execution = Execution.SPARSE if device.type == "cpu" else Execution.DENSE
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         backbone = network.backbone
-        self._trunks: tuple[Trunk, Trunk] = (_folded(backbone.image_encoder), _folded(backbone.lidar_encoder))
+        self._trunks: tuple[Trunk, Trunk] = (
+            _folded(backbone.image_encoder, self._dtype),
+            _folded(backbone.lidar_encoder, self._dtype),
+        )
+        self._backbone = backbone if self._dtype is torch.float32 else _fusion_in(backbone, self._dtype)
 
     def extract_features(self, inputs: DiffusionInputs) -> BackboneOutputs:
-        """Bird's-eye features of the sensors."""
-        camera = inputs.camera.contiguous(memory_format=torch.channels_last)
-        lidar = inputs.lidar.contiguous(memory_format=torch.channels_last)
-        return self.network.extract_features(DiffusionInputs(camera, lidar, inputs.status), self._trunks)
+        """Bird's-eye features of the sensors in float32; the stages before them stay in the engine's precision.
+
+        Raises:
+            ValueError: shape, type or device of an input is wrong.
+        """
+        self.network.check(inputs)
+        camera, lidar = (
+            x.to(dtype=self._dtype, memory_format=torch.channels_last) for x in (inputs.camera, inputs.lidar)
+        )
+        found: BackboneOutputs = self._backbone(camera, lidar, self.network.execution, self._trunks)
+        return BackboneOutputs(found.bev_up.float(), found.bev.float(), found.stages)
 
     def __call__(
         self, inputs: DiffusionInputs, noise: PlannerNoise, sampling: SamplingMode = SamplingMode.COMPATIBLE
@@ -40,5 +60,12 @@ class DiffusionEngine:
         return self.network.decode(features, self.network.encode_scene(features, inputs.status), noise, sampling)
 
 
-def _folded(trunk: ResNet) -> FoldedResNet:
-    return FoldedResNet(trunk).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _folded(trunk: ResNet, dtype: torch.dtype) -> FoldedResNet:
+    return FoldedResNet(trunk).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _fusion_in(backbone: TransfuserBackbone, dtype: torch.dtype) -> TransfuserBackbone:
+    """A copy of everything but the trunks, in another number type."""
+    trunks = {id(trunk): None for trunk in (backbone.image_encoder, backbone.lidar_encoder)}
+    fusion: TransfuserBackbone = copy.deepcopy(backbone, trunks)
+    return fusion.to(dtype)

@@ -18,9 +18,11 @@ from distilldrive_ros.models.diffusiondrive.scene_encoder import (
     SceneFeatures,
     cross_bev_map,
     decode_queries,
+    hoisted_cross_bev_map,
 )
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.diffusiondrive.trajectory_head import PlanOutputs, TrajectoryHead
+from distilldrive_ros.models.tensor_checks import require_tensor
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class DiffusionDriveNetwork(nn.Module):
         """One frame of B streams. All randomness is in `noise`.
 
         Raises:
-            ValueError: shapes of the inputs do not fit the configuration.
+            ValueError: shape, type or device of an input is wrong.
         """
         features = self.extract_features(inputs)
         scene = self.encode_scene(features, inputs.status)
@@ -108,15 +110,18 @@ class DiffusionDriveNetwork(nn.Module):
 
     def extract_features(self, inputs: DiffusionInputs, trunks: tuple[Trunk, Trunk] | None = None) -> BackboneOutputs:
         """Sensor tensors -> bird's-eye features. `trunks`: see `TransfuserBackbone.forward`."""
-        c = self.config
+        self.check(inputs)
+        features: BackboneOutputs = self._backbone(inputs.camera, inputs.lidar, self.execution, trunks)
+        return features
+
+    def check(self, inputs: DiffusionInputs) -> None:
+        """Raises ValueError, which names the argument, unless all inputs fit the configuration and the device."""
+        c, device = self.config, self._status_encoding.weight.device
+        batch = inputs.camera.shape[0] if inputs.camera.dim() else 0
         expected = {"camera": (3, c.image_height, c.image_width), "lidar": (1, c.lidar_cells, c.lidar_cells),
                     "status": (STATUS_SIZE,)}  # fmt: skip
         for name, shape in expected.items():
-            actual = tuple(getattr(inputs, name).shape)
-            if actual[1:] != shape:
-                raise ValueError(f"{name} is {actual}, expected (batch, {', '.join(map(str, shape))})")
-        features: BackboneOutputs = self._backbone(inputs.camera, inputs.lidar, self.execution, trunks)
-        return features
+            require_tensor(name, getattr(inputs, name), (batch, *shape), torch.float32, device)
 
     def encode_scene(self, features: BackboneOutputs, status: Tensor) -> SceneFeatures:
         """Bird's-eye features and ego status -> what the planner attends to."""
@@ -125,7 +130,8 @@ class DiffusionDriveNetwork(nn.Module):
         targets = self._query_embedding.weight[None].expand(len(status), -1, -1)
         queries = decode_queries(self._tf_decoder, targets, tokens)
         ego, agents = queries[-1][:, :1], queries[-1][:, 1:]
-        cross_bev = cross_bev_map(tokens[:, :-1], features.bev_up, self.bev_proj)
+        to_map = cross_bev_map if self.execution is Execution.PLAIN else hoisted_cross_bev_map
+        cross_bev = to_map(tokens[:, :-1], features.bev_up, self.bev_proj)
         return SceneFeatures(cross_bev, ego, agents, tokens, queries)
 
     def decode(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.diffusiondrive.adapter import (
-    NUSCENES_CAMERAS,
     PreparedSet,
     RigCache,
     object_predictions,
@@ -22,7 +22,7 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
 )
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
 from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
-from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig, preset
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig, preset
 from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
@@ -31,6 +31,7 @@ from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.distilldrive.processor import resolve_device
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
+from distilldrive_ros.models.precision import check_precision
 from distilldrive_ros.models.stage_clock import StageClock
 from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
@@ -75,10 +76,11 @@ class DiffusionDriveModel:
         device: str = "cpu",
         report: CheckpointReport | None = None,
         settings: PlannerSettings | None = None,
+        precision: str = "fp32",
     ) -> None:
         self._device = torch.device(device)
         self._network = network.eval().to(self._device)
-        self._engine = DiffusionEngine(self._network)
+        self._engine = DiffusionEngine(self._network, precision)
         self._report = report
         self._settings = settings or PlannerSettings()
         self._fixed = fixed_noise(network.config).to(self._device)
@@ -130,7 +132,15 @@ class DiffusionDriveModel:
         return prepare_inputs(frame, self.config, self._executor, self._rigs)
 
     def step(self, state: DiffusionState, prepared: PreparedSet) -> tuple[DiffusionState, ModelOutput]:
-        """One inference. Raises ModelOutputError when outputs are not finite."""
+        """One inference.
+
+        Raises:
+            ModelOutputError: outputs are not finite.
+            DeviceMemoryError: the device has no memory left; what the step had taken is given back.
+        """
+        return with_memory_guard(lambda: self._step(state, prepared), self.model_id, self.device)
+
+    def _step(self, state: DiffusionState, prepared: PreparedSet) -> tuple[DiffusionState, ModelOutput]:
         frame, name = prepared.frame, self.model_id
         clock = StageClock(self._device)
         with torch.inference_mode():
@@ -175,6 +185,7 @@ def build_diffusiondrive(
     seed: int = 0,
     partial: bool = False,
     settings: PlannerSettings | None = None,
+    precision: str = "fp32",
 ) -> DiffusionDriveModel:
     """Network of a preset ready to run, with the weights of a file, or untrained ones drawn from `seed`.
 
@@ -182,10 +193,11 @@ def build_diffusiondrive(
 
     Raises:
         CheckpointError: the weight file cannot be used.
-        ConfigurationError: the preset or the device does not exist.
+        ConfigurationError: the preset or the device does not exist, or the precision is not for the device.
     """
     config = preset(name)
     resolved = resolve_device(device)
+    check_precision(precision, resolved)
     network = untrained_network(config, torch.Generator().manual_seed(seed))
     report = None if weights is None else load_checkpoint(network, weights, partial)
-    return DiffusionDriveModel(network, resolved, report, settings or PlannerSettings(seed=seed))
+    return DiffusionDriveModel(network, resolved, report, settings or PlannerSettings(seed=seed), precision)

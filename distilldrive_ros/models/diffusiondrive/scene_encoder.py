@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distilldrive_ros.models.diffusiondrive.bev_attention import PaddedMap
 from distilldrive_ros.models.diffusiondrive.config import AGENT_SIZE, DiffusionDriveConfig
 
 
@@ -25,6 +27,11 @@ class SceneFeatures:
     agents_query: Tensor
     tokens: Tensor
     queries: tuple[Tensor, ...]
+
+    @cached_property
+    def padded_bev(self) -> PaddedMap:
+        """`cross_bev` with a border of zeros, made when first asked for."""
+        return PaddedMap.of(self.cross_bev)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,18 @@ def cross_bev_map(bev_tokens: Tensor, bev_up: Tensor, projection: nn.Sequential)
     coarse = bev_tokens.transpose(1, 2).unflatten(2, (side, side))
     wide = F.interpolate(coarse, size=tuple(bev_up.shape[-2:]), mode="bilinear", align_corners=False)
     out: Tensor = projection(torch.cat([wide, bev_up], dim=1).permute(0, 2, 3, 1))
+    return out
+
+
+def hoisted_cross_bev_map(bev_tokens: Tensor, bev_up: Tensor, projection: nn.Sequential) -> Tensor:
+    """As `cross_bev_map`, with five times less work: a linear layer and an interpolation may change places."""
+    first, activation, norm = projection
+    assert isinstance(first, nn.Linear)
+    width, side = bev_tokens.shape[-1], math.isqrt(bev_tokens.shape[1])
+    coarse = F.linear(bev_tokens, first.weight[:, :width], first.bias).unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    wide = F.interpolate(coarse, size=tuple(bev_up.shape[-2:]), mode="bilinear", align_corners=False)
+    fine = F.linear(bev_up.permute(0, 2, 3, 1), first.weight[:, width:])
+    out: Tensor = norm(activation(fine.add_(wide.permute(0, 2, 3, 1))))
     return out
 
 

@@ -76,8 +76,7 @@ class ScorerLayer(nn.Module):
     def forward(self, feature: Tensor, points: Tensor, scene: SceneFeatures, execution: Execution) -> Tensor:
         """feature [B, N, S] of candidates with points [B, N, P, 2] in metres -> [B, N, S]."""
         bev = self.cross_bev_attention
-        values = None if execution is Execution.SPARSE else bev.value_map(scene.cross_bev)
-        x = bev(feature, points, scene.cross_bev, values)
+        x = bev(feature, points, scene.padded_bev if execution is Execution.SPARSE else bev.value_map(scene.cross_bev))
         agents = self.agent_input(scene.agents_query)
         x = self.norm1(x + self.cross_agent_attention(x, agents, agents))
         x = self.norm2(x + self.self_attn(x, x, x))

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from distilldrive_ros.models.diffusiondrive.bev_attention import BevSource
 from distilldrive_ros.models.diffusiondrive.config import POINT_CODE_SIZE, DiffusionDriveConfig, Variant
 from distilldrive_ros.models.diffusiondrive.denoiser import DenoisingLayer, LayerStack, PassOutputs, score_head
 from distilldrive_ros.models.diffusiondrive.embeddings import TimeCode, heading_code, point_code
@@ -110,11 +111,11 @@ class TrajectoryHead(nn.Module):
         anchors = normalize(self.plan_anchor, variant).repeat(noise.shape[1] // len(self.plan_anchor), 1, 1)
         sample = self._schedule.add_noise(anchors, noise, plan.start)
         samples, seen, passes = [sample], [], []
-        values = self._value_maps(scene) if execution is Execution.DENSE else None
+        sources = self._bev_sources(scene, execution)
         for index, (timestep, following) in enumerate(plan.steps):
             points = denormalize(sample.clamp(-1, 1), variant)
             with_modes = execution is Execution.PLAIN or self._modes_wanted(index, len(plan.steps))
-            result = self._denoise(points, timestep, scene, values, execution, with_modes)
+            result = self._denoise(points, timestep, scene, sources, execution, with_modes)
             predicted = normalize(result.poses[-1][..., :2], variant)
             sample = self._schedule.step(sample, predicted, timestep, following)
             samples.append(sample)
@@ -147,7 +148,7 @@ class TrajectoryHead(nn.Module):
         points: Tensor,
         timestep: int,
         scene: SceneFeatures,
-        values: list[Tensor] | None,
+        sources: list[BevSource],
         execution: Execution,
         with_modes: bool,
     ) -> PassOutputs:
@@ -157,11 +158,11 @@ class TrajectoryHead(nn.Module):
         layers = self._denoising_layers()
         for index, layer in enumerate(layers):
             last = index + 1 == len(layers)
-            value = None if values is None else values[index]
+            source = sources[index]
             if execution is Execution.PLAIN:
-                value = layer.cross_bev_attention.value_map(scene.cross_bev)
+                source = layer.cross_bev_attention.value_map(scene.cross_bev)
             wanted = with_modes and (last or execution is Execution.PLAIN)
-            pose, logit = layer(feature, points, time, scene, value, execution, wanted)
+            pose, logit = layer(feature, points, time, scene, source, execution, wanted)
             points = pose[..., :2]
             poses.append(pose)
             modes.append(logit)
@@ -190,7 +191,10 @@ class TrajectoryHead(nn.Module):
     def _denoising_layers(self) -> list[DenoisingLayer]:
         return [cast(DenoisingLayer, layer) for layer in self.diff_decoder.layers]
 
-    def _value_maps(self, scene: SceneFeatures) -> list[Tensor]:
+    def _bev_sources(self, scene: SceneFeatures, execution: Execution) -> list[BevSource]:
+        """What each layer samples, once for all passes."""
+        if execution is Execution.SPARSE:
+            return [scene.padded_bev for _ in self._denoising_layers()]
         return [layer.cross_bev_attention.value_map(scene.cross_bev) for layer in self._denoising_layers()]
 
     def _all_candidates(self, sample: Tensor, factors: Tensor) -> Tensor:

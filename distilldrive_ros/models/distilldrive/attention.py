@@ -25,15 +25,26 @@ class MultiheadAttention(nn.Module):
         query [B, Q, width], key and value [B, N, width]; `ignored` [B, N] bool marks keys that nobody may look at
         (at least one key per row must be left). Returns [B, Q, width].
         """
-        weights = self.in_proj_weight.chunk(3)
-        biases = self.in_proj_bias.chunk(3)
-        q, k, v = (
-            self._split_heads(F.linear(x, w, b)) for x, w, b in zip((query, key, value), weights, biases, strict=True)
-        )
+        q, k, v = (self._split_heads(x) for x in self._project(query, key, value))
         mask = None if ignored is None else ~ignored[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.out_proj(y.transpose(1, 2).flatten(2))
+
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value, [B, ..., width] each; those made from the same tensor in one product."""
+        weight, bias = self.in_proj_weight, self.in_proj_bias
+        width = weight.shape[1]
+        if query is key and key is value:
+            return F.linear(query, weight, bias).chunk(3, dim=-1)
+        if key is value:
+            pair = F.linear(key, weight[width:], bias[width:]).chunk(2, dim=-1)
+            return (F.linear(query, weight[:width], bias[:width]), *pair)
+        if query is key:
+            pair = F.linear(query, weight[: 2 * width], bias[: 2 * width]).chunk(2, dim=-1)
+            return (*pair, F.linear(value, weight[2 * width :], bias[2 * width :]))
+        parts = zip((query, key, value), weight.chunk(3), bias.chunk(3), strict=True)
+        return tuple(F.linear(x, w, b) for x, w, b in parts)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -68,4 +79,5 @@ def decoupled_attention(
     feature)`. Returns [B, Q, D].
     """
     doubled = torch.cat(query, dim=-1)
-    return fc_after(layer(doubled, doubled, torch.cat(key, dim=-1), fc_before(key[0]), ignored))
+    keys = doubled if key is query else torch.cat(key, dim=-1)
+    return fc_after(layer(doubled, doubled, keys, fc_before(key[0]), ignored))

@@ -35,9 +35,15 @@ class FrameStep:
 def frame_step(last: Posed, current: Posed, max_time_gap: float) -> FrameStep:
     """Step from one to the next. Differences are taken in float64 and only then rounded to float32."""
     elapsed = (current.timestamp - last.timestamp).float()
-    lidar_from_world = torch.linalg.inv(current.world_from_lidar)
-    transform = (lidar_from_world @ last.world_from_lidar).float()
+    transform = (_rigid_inverse(current.world_from_lidar) @ last.world_from_lidar).float()
     return FrameStep(elapsed, elapsed.abs() <= max_time_gap, transform)
+
+
+def _rigid_inverse(pose: Tensor) -> Tensor:
+    """Inverse of rigid transforms [B, 4, 4]: no general inverse, which makes a GPU wait and which exporters lack."""
+    turned = pose[:, :3, :3].transpose(1, 2)
+    top = torch.cat((turned, -turned @ pose[:, :3, 3:]), dim=2)
+    return torch.cat((top, pose[:, 3:]), dim=1)
 
 
 def refinement_interval(step: FrameStep | None, batch: int, default: float, device: torch.device) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.distilldrive.adapter import (
     DecodeSettings,
     PreparedSet,
@@ -23,9 +24,10 @@ from distilldrive_ros.models.distilldrive.initialization import untrained_networ
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.precision import check_precision
 from distilldrive_ros.models.stage_clock import StageClock
 from distilldrive_ros.models.weight_files import read_state_dict
-from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError, ModelOutputError
+from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 
@@ -101,18 +103,9 @@ class DistillDriveModel:
 
         Raises:
             ModelOutputError: outputs or the new state are not finite.
-            DeviceMemoryError: the GPU has no memory left; what the step had taken is given back.
+            DeviceMemoryError: the device has no memory left; what the step had taken is given back.
         """
-        try:
-            return self._step(state, prepared)
-        except torch.OutOfMemoryError as error:
-            out_of_memory = str(error).splitlines()[0]
-        # Outside the handler: the exception holds the step's frames, and with them their tensors.
-        torch.cuda.empty_cache()
-        raise DeviceMemoryError(
-            f"{self.model_id} found no memory on {self.device} ({out_of_memory}); close other programs that use the "
-            f"GPU, choose a smaller model, or device cpu"
-        )
+        return with_memory_guard(lambda: self._step(state, prepared), self.model_id, self.device)
 
     def _step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         clock = StageClock(self._device)
@@ -148,10 +141,11 @@ def build_student(
 
     Raises:
         CheckpointError: the weight file cannot be used.
-        ConfigurationError: the preset or the device does not exist.
+        ConfigurationError: the preset or the device does not exist, or the precision is not for the device.
     """
     config = preset(name)
     resolved = resolve_device(device)
+    check_precision((options or EngineOptions()).precision, resolved)
     if weights is None:
         generator = torch.Generator().manual_seed(seed)
         return DistillDriveModel(untrained_network(config, generator), resolved, None, settings, options)

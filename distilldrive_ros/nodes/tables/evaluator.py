@@ -14,6 +14,9 @@ class EvaluatorConfiguration:
     output: str = parameter(
         "", "JSON file, written when the node ends; empty: the results are on /diagnostics only", read_only=True
     )
+    page: str = parameter(
+        "", "HTML file with tables and worst cases, written when the node ends; empty: none", read_only=True
+    )
     lidar_frame: str = parameter(
         "LIDAR_TOP", "frame of the LiDAR whose way published results are of; looked up on /tf_static", read_only=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distilldrive_ros.models.registry import MODELS
+from distilldrive_ros.models.registry import MODELS, PRECISIONS
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
 
 
@@ -28,6 +28,9 @@ class PerceptionPlanningConfiguration:
         choices=("deterministic", "random"),
     )
     device: str = parameter("auto", "auto (a GPU where there is one), cpu, cuda or cuda:N; taken at the next configure")
+    precision: str = parameter(
+        "fp32", "of the image networks; fp16 on a GPU only; taken at the next configure", choices=PRECISIONS
+    )
     seed: int = parameter(0, "seed of untrained weights, taken at the next configure", low=0, high=2**31 - 1)
     threads: int = parameter(
         0, "processor threads of the network, taken at the next configure; 0: as many as cores", low=0, high=256

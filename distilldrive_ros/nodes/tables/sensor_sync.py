@@ -41,6 +41,11 @@ class SensorSyncConfiguration:
         choices=("skip", "hold_last", "zero_fill"),
         read_only=True,
     )
+    set_cameras: tuple[str, ...] = parameter(
+        (),
+        "cameras of the rig that a set holds; empty: all (launch files: those that the model looks through)",
+        read_only=True,
+    )
     hold_limit_ms: float = parameter(
         250.0, "oldest image that hold_last may repeat", unit="ms", low=0.0, high=5000.0, read_only=True
     )

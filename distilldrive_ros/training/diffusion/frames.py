@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.geometry.poses import inverse
-from distilldrive_ros.models.diffusiondrive.adapter import NUSCENES_CAMERAS, RigCache, prepare_inputs, status_tensor
-from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
+from distilldrive_ros.models.diffusiondrive.adapter import RigCache, prepare_inputs, status_tensor
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch
 from distilldrive_ros.training.diffusion.map_picture import PictureSize, map_picture

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import shapely
 
+from distilldrive_ros.bags.convert import convert_scene
 from distilldrive_ros.bench.scratch_dataset import make_scratch_dataset
 from distilldrive_ros.cli.main import main
-from distilldrive_ros.datasets.map_expansion import Lane
+from distilldrive_ros.cli.navsim import planner_factory
 from distilldrive_ros.datasets.nuscenes import NuScenes
-from distilldrive_ros.datasets.route import find_route
-from distilldrive_ros.evaluation.navsim.closed_loop import (
-    PLANNERS,
-    Rollout,
-    drive,
-    mean_scores,
-    plan_constant_velocity,
-    recorded_drive,
-    score_rollout,
-)
+from distilldrive_ros.evaluation.navsim.closed_loop import Rollout, WindowScorer, drive, recorded_drive
 from distilldrive_ros.evaluation.navsim.nuscenes_worlds import SceneWorlds
+from distilldrive_ros.evaluation.navsim.planners import Planner, ReferencePlanner
+from distilldrive_ros.evaluation.navsim.summary import Row, summarise_windows
 from distilldrive_ros.evaluation.navsim.traffic import Traffic
 from distilldrive_ros.geometry.paths import Path as RoadPath
 from distilldrive_ros.planning.pdm.errors import ScoringError
 from distilldrive_ros.planning.pdm.world import MapLayer, ObjectKind, ObjectTracks
-from distilldrive_ros.scene.errors import DatasetError
+from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCandidates, ScoreType
+from distilldrive_ros.scene.command import Command
+from distilldrive_ros.scene.sensor_frame import Degraded
+
+
+def planner(word: str) -> Planner:
+    return planner_factory(word)("any scene")
+
+
+def means(worlds: SceneWorlds, rollout: Rollout) -> Row:
+    return summarise_windows("any", "log", WindowScorer(worlds).of_rollout(rollout))
 
 
 def straight_road() -> dict[str, Any]:
@@ -84,11 +88,14 @@ def test_made_up_scene(made_up: NuScenes) -> None:
     crossing = next(piece for piece in worlds.polygons if piece.layer is MapLayer.INTERSECTION)
     assert crossing.polygon.bounds == (40.0, -2.0, 60.0, 2.0)
     assert worlds.route.lanes == {"lane", "connector"}
-    rollout = drive(worlds, plan_constant_velocity, reactive=False)
+    rollout = drive(worlds, planner("constant_velocity"), reactive=False)
     np.testing.assert_allclose(rollout.states[:, :2], worlds.ego[:, :2], atol=0.1)
-    windows = score_rollout(worlds, rollout)
-    assert len(windows) == 4
-    assert all(0.0 <= value <= 1.0 for value in mean_scores(windows).values())
+    row = means(worlds, rollout)
+    assert row.windows == 4
+    assert all(0.0 <= value <= 1.0 for value in (*row.pdms.values(), *row.epdms.values()))
+    assert row.epdms.keys() >= {"LK", "HC", "EC", "EPDMS"}
+    recorded = means(worlds, recorded_drive(worlds))
+    assert "EC" not in recorded.epdms, "the recorded driver has no plans"
     with pytest.raises(ScoringError, match="instants 0 to 65"):
         worlds.world(66)
 
@@ -108,22 +115,22 @@ def test_real_scene_is_driven_well_by_its_driver(real: SceneWorlds) -> None:
     assert route.length > along.max() + 100.0
     headings = np.unwrap(route.poses(np.arange(0.0, route.length))[:, 2])
     assert np.abs(np.diff(headings)).max() < 0.3
-    means = mean_scores(score_rollout(real, recorded_drive(real)))
-    assert means["no_at_fault_collision"] == means["drivable_area"] == means["driving_direction"] == 1.0
-    assert means["score"] > 0.7
+    row = means(real, recorded_drive(real))
+    assert row.pdms["NC"] == row.pdms["DAC"] == row.pdms["DDC"] == 1.0
+    assert row.pdms["PDMS"] > 0.7 and row.epdms["EPDMS"] > 0.9
 
 
 @pytest.mark.slow
 def test_planners_in_closed_loop_on_a_real_scene(real: SceneWorlds) -> None:
     """Straight on leaves the road in a turn; the reference planner follows the route."""
-    straight = mean_scores(score_rollout(real, drive(real, PLANNERS["constant_velocity"], reactive=False)))
-    rollout = drive(real, PLANNERS["pdm_closed"], reactive=True)
-    planned = mean_scores(score_rollout(real, rollout))
-    assert straight["drivable_area"] < 0.3 and planned["drivable_area"] == 1.0
-    assert planned["score"] > straight["score"] + 0.5
-    again = drive(real, PLANNERS["pdm_closed"], reactive=True)
+    straight = means(real, drive(real, planner("constant_velocity"), reactive=False))
+    rollout = drive(real, ReferencePlanner(), reactive=True)
+    planned = means(real, rollout)
+    assert straight.pdms["DAC"] < 0.3 and planned.pdms["DAC"] == 1.0
+    for kind, score in (("pdms", "PDMS"), ("epdms", "EPDMS")):
+        assert getattr(planned, kind)[score] > getattr(straight, kind)[score] + 0.5
+    again = drive(real, ReferencePlanner(), reactive=True)
     np.testing.assert_array_equal(again.states, rollout.states)
-    assert isinstance(again, Rollout)
 
 
 def follower(gap: float, speed: float = 8.0, steps: int = 150) -> ObjectTracks:
@@ -161,42 +168,92 @@ def test_reactive_car_without_hindrance_moves_as_recorded() -> None:
     np.testing.assert_allclose(advanced(recorded, True, far).poses, recorded.poses, atol=1e-6)
 
 
-def lane(token: str, points: list[list[float]], successors: tuple[str, ...] = (), connector: bool = False) -> Lane:
-    line = shapely.LineString(points)
-    return Lane(token, connector, line.buffer(1.75, cap_style="flat"), line, successors)
+def test_commands_are_those_of_the_bags(made_up: NuScenes) -> None:
+    worlds = SceneWorlds(made_up, made_up.scenes[0])
+    assert {worlds.command(step) for step in range(worlds.steps)} == {Command.STRAIGHT}
 
 
-def test_route_follows_successors_and_lane_changes() -> None:
-    lanes = [
-        lane("a", [[0, 0], [50, 0]], ("b", "turn")),
-        lane("turn", [[50, 0], [60, 3], [65, 20]], connector=True),
-        lane("b", [[50, 0], [100, 0]]),
-        lane("left", [[0, 3.5], [100, 3.5]]),
-        lane("oncoming", [[100, 7], [0, 7]]),
-    ]
-    straight = np.stack([np.arange(5.0, 95.0), np.zeros(90), np.zeros(90)], axis=-1)
-    route = find_route(lanes, straight)
-    assert {"a", "b", "left"} <= route.lanes and "oncoming" not in route.lanes
-    np.testing.assert_allclose(route.centerline[:, 1], 0.0, atol=1e-9)
-    assert route.centerline[0, 0] == 0.0 and route.centerline[-1, 0] > 200.0
-    changing = straight.copy()
-    changing[:, 1] = 3.5 / (1 + np.exp(-(changing[:, 0] - 40.0) / 3.0))
-    moved = find_route(lanes, changing)
-    assert moved.centerline[0, 1] == 0.0 and moved.centerline[-1, 1] == pytest.approx(3.5)
-    across = RoadPath(moved.centerline).locate(changing[:, :2])[1]
-    assert np.abs(across).max() < 1.8
-    with pytest.raises(DatasetError, match="no lane"):
-        find_route(lanes, straight + [0.0, 300.0, 0.0])
-    assert find_route(lanes, straight[:1]).lanes >= {"a"}
+def test_plans_are_driven_one_by_one_and_missing_ones_counted(made_up: NuScenes) -> None:
+    worlds = SceneWorlds(made_up, made_up.scenes[0])
+    scorer = WindowScorer(worlds)
+    positions = np.stack([worlds.ego[0, 3] * 0.5 * np.arange(1, 7), np.zeros(6)], axis=-1)
+    candidate = Candidate(0, Command.STRAIGHT, 1.0, InvalidReason.VALID, 0.5, positions, np.zeros(6), None)
+
+    def plan(step: int, candidates: tuple[Candidate, ...] = (candidate,)) -> PlanCandidates:
+        stamp = int(worlds.stamps_ns[step])
+        selected = len(candidates) - 1
+        return PlanCandidates(
+            stamp, "base_link", 0, "m", ScoreType.SOFTMAX, Command.STRAIGHT, Degraded.NONE, selected, candidates
+        )
+
+    broken = replace(candidate, positions=positions * np.nan)
+    plans = {p.stamp_ns + 20_000_000: p for p in (plan(0), plan(5), plan(10, ()), plan(15, (broken,)))}
+    windows, missing = scorer.of_plans(plans)
+    assert [w.start for w in windows] == [0, 5] and missing == 2
+    # Three seconds of plan, extended straight on: as the recorded vehicle, which keeps its speed.
+    np.testing.assert_allclose(windows[1].driven[-1, :2], worlds.ego[45, :2], atol=0.2)
+    assert windows[0].epdms.extended_comfort is None and windows[1].epdms.extended_comfort is not None
+    assert scorer.of_plans({}) == ([], 4)
+    row = summarise_windows("m", "single plans", [], 4)
+    assert (row.windows, row.without_plan, row.pdms, row.epdms) == (0, 4, {}, {})
 
 
 def test_command_line(made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "new" / "navsim.json"
+    out, page = tmp_path / "new" / "navsim.json", tmp_path / "new" / "navsim.html"
     root = ["navsim", "--dataroot", str(made_up.dataroot), "--version", made_up.version]
-    assert main([*root, "--planner", "ctra", "--agents", "log", "--json", str(out)]) == 0
+    assert main([*root, "--planner", "ctra", "--agents", "log", "--json", str(out), "--html", str(page)]) == 0
     content = json.loads(out.read_text())
-    assert [(row["planner"], row["windows"]) for row in content["total"]] == [("recorded", 4), ("ctra", 4)]
+    assert [(row["planner"], row["agents"], row["windows"]) for row in content["total"]] == [
+        ("recorded", "log", 4), ("ctra", "log", 4),
+    ]  # fmt: skip
     printed = capsys.readouterr().out
-    assert "PDMS" in printed and f"{100 * content['total'][1]['PDMS']:.1f}" in printed
-    assert main([*root, "--scene", "no such scene"]) != 0
-    assert "no such scene" in capsys.readouterr().err
+    assert "EPDMS" in printed and f"{100 * content['total'][1]['pdms']['PDMS']:.1f}" in printed
+    html = page.read_text()
+    assert html.count("<svg") == 2 and "EPDMS (NAVSIM v2)" in html
+    for forbidden in ("http://", "https://", "<script src", "<link"):
+        assert forbidden not in html.replace("http://www.w3.org", "")
+
+
+def test_mistakes_are_one_line_each(made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = ["navsim", "--dataroot", str(made_up.dataroot), "--version", made_up.version]
+    for words, said in (
+        (["--scene", "no such scene"], "no such scene"),
+        (["--planner", "diffusiondrive_tiny"], "needs sensors, which pseudo closed loop does not simulate"),
+        (["--planner", "moon"], "planner 'moon' is unknown"),
+        (["--planner", "ctra", "--planner", "ctra"], "the same column twice"),
+        (["--planner", f"ego_mlp={tmp_path}"], "no weights that were trained without"),
+        (["--plans", "student"], "must be NAME=BAG"),
+        (["--plans", f"student={tmp_path / 'none'}"], "there is no bag"),
+    ):
+        assert main([*root, *words]) == 2, words
+        error = capsys.readouterr().err
+        assert said in error and len(error.strip().splitlines()) == 1
+
+
+def test_a_scene_that_cannot_be_scored_is_left_out_and_named(
+    made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = make_scratch_dataset(tmp_path / "short", np.random.default_rng(1), key_frames=5, turns=1)
+    assert main(["navsim", "--dataroot", str(short.root), "--version", short.version]) == 2
+    assert "no scene can be scored" in capsys.readouterr().err
+    bare = tmp_path / "bare"
+    (bare / made_up.version).parent.mkdir()
+    (bare / made_up.version).symlink_to(made_up.dataroot / made_up.version)
+    assert main(["navsim", "--dataroot", str(bare), "--version", made_up.version]) == 2
+    assert "download the nuScenes map expansion" in capsys.readouterr().err
+
+
+def test_plans_of_a_replay_on_the_command_line(
+    made_up: NuScenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = tmp_path / "bag", tmp_path / "out.json"
+    convert_scene(made_up, made_up.scenes[0], bag, sweeps=False)
+    assert main(["replay", str(bag), "--model", "ctra", "--out", str(tmp_path)]) == 0
+    plans = f"replayed={tmp_path / 'plans.mcap'}"
+    root = ["navsim", "--dataroot", str(made_up.dataroot), "--version", made_up.version]
+    assert main([*root, "--plans", plans, "--json", str(out)]) == 0
+    recorded, replayed = json.loads(out.read_text())["total"]
+    assert (replayed["planner"], replayed["agents"], replayed["windows"]) == ("replayed", "single plans", 4)
+    # The recorded vehicle goes straight on at one speed, and so does the plan.
+    assert replayed["pdms"]["PDMS"] == pytest.approx(recorded["pdms"]["PDMS"], abs=0.05)
+    assert "without" not in capsys.readouterr().out

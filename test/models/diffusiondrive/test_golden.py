@@ -54,7 +54,7 @@ def thinned(x: Tensor, rows: int, columns: int) -> Tensor:
 RUNS: list[Run] = [
     ("v1", "b2", Execution.SPARSE), ("v1", "b1", Execution.PLAIN),
     ("rl", "b2", Execution.SPARSE), ("rl", "b1", Execution.DENSE),
-    ("sel", "b1", Execution.PLAIN), ("sel", "b2", Execution.SPARSE), ("sel", "b1", None),
+    ("sel", "b1", Execution.PLAIN), ("sel", "b2", Execution.SPARSE), ("sel", "b1", None), ("sel", "b2", None),
 ]  # fmt: skip
 
 

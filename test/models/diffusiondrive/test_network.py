@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distilldrive_ros.models.diffusiondrive.bev_attention import CrossBevAttention
+from distilldrive_ros.models.diffusiondrive.bev_attention import CrossBevAttention, PaddedMap
 from distilldrive_ros.models.diffusiondrive.config import Variant, diffusiondrive_tiny
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
@@ -89,7 +89,7 @@ def test_untrained_weights_follow_the_generator() -> None:
 
 
 def test_wrong_shapes_are_refused(tiny_network: DiffusionDriveNetwork, tiny_inputs: DiffusionInputs) -> None:
-    with pytest.raises(ValueError, match=r"lidar is \(2, 1, 64, 64\)"):
+    with pytest.raises(ValueError, match=r"lidar has the shape \(2, 1, 64, 64\)"):
         run(tiny_network, DiffusionInputs(tiny_inputs.camera, tiny_inputs.lidar[..., :64, :64], tiny_inputs.status))
 
 
@@ -103,7 +103,7 @@ def test_nothing_lies_beyond_the_map() -> None:
                            [[31.9, 31.9], [-31.9, 31.9], [0.0, 0.0], [edge, -edge]]])[None]  # fmt: skip
     feature = torch.randn(1, 2, 16)
     with torch.inference_mode():
-        dense = attention(feature, points, bev, attention.value_map(bev))
-        sparse = attention(feature, points, bev, None)
+        dense = attention(feature, points, attention.value_map(bev))
+        sparse = attention(feature, points, PaddedMap.of(bev))
         torch.testing.assert_close(dense, sparse, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(sparse[:, :1], feature[:, :1] + attention.output_proj.bias, atol=1e-6, rtol=0)

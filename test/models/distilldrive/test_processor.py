@@ -337,7 +337,7 @@ def test_no_memory_is_an_error_of_its_own_and_the_model_goes_on(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore words")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tiny_network, "decode_features", full)
+        patch.setattr(StudentNetwork, "decode_features", full)
         with pytest.raises(DeviceMemoryError, match=r"no memory on cpu \(CUDA out of memory.*\); close other programs"):
             model.step(None, prepared)
     _, output = model.step(None, prepared)

@@ -15,25 +15,29 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 INSTALL = $(PYTHON) distilldrive_ros/environment/install.py --venv "$(VENV)"
 RUN = "$(VENV)/bin/python"
 
-.PHONY: help setup setup-tests demo test bench lint doctor clean
+.PHONY: help setup setup-world setup-tests demo test bench lint doctor clean
 
 help:
-	@echo "make demo     drive the demonstration scene through the whole graph; leaves out/demo/report.html"
+	@echo "make demo     drive a generated world through the whole graph and in closed loop; leaves out/demo/report.html"
 	@echo "make test     all tests"
 	@echo "make bench    the benchmarks"
 	@echo "make lint     ruff and mypy"
 	@echo "make doctor   what is installed, what is missing and what to do about it"
 	@echo "make setup    only set up the environment in $(VENV)"
+	@echo "make setup-world  the same with the engines of driving worlds (SUMO, Panda3D; 0.5 GB more)"
 	@echo "make clean    remove the environment and all results"
 	@echo 'ARGS="..." passes arguments on; PYTHON=python3.12 chooses the interpreter'
 
 setup:
 	@$(INSTALL)
 
+setup-world:
+	@$(INSTALL) --with-worlds
+
 setup-tests:
 	@$(INSTALL) --with-tests
 
-demo: setup
+demo: setup-world
 	@"$(VENV)/bin/distilldrive" demo $(ARGS)
 
 bench: setup

@@ -49,6 +49,8 @@ setup(
     package_data={"": ["*.txt", "*.css", "*.js", "csrc/*"]},
     data_files=data_files(),
     install_requires=requirements("requirements.txt"),
-    extras_require={extra: requirements(f"requirements-{extra}.txt") for extra in ("ros", "train", "test")},
+    extras_require={
+        extra: requirements(f"requirements-{extra}.txt") for extra in ("ros", "world", "train", "export", "test")
+    },
     entry_points={"console_scripts": [f"{name} = {target}" for name, target in PROGRAMS.items()]},
 )

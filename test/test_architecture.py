@@ -36,6 +36,7 @@ TORCH_ROOMS = {"models", "training", "nodes", "cli", "bench", "environment"}
 # Rooms of one floor may not know each other, but for these.
 SAME_FLOOR = {
     ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),
+    ("evaluation", "worlds"),
     ("models", "environment"), ("models", "planning"),
 }  # fmt: skip
 MAX_LINES = 500

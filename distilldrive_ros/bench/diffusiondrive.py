@@ -7,13 +7,15 @@ import copy
 import torch
 
 from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio, timed
+from distilldrive_ros.bench.stages import StageTimes, load_of
 from distilldrive_ros.bench.student import measure_model
 from distilldrive_ros.models.diffusiondrive.config import preset
 from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
-from distilldrive_ros.models.diffusiondrive.noise import fixed_noise
+from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise, fixed_noise
+from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.registry import load_model
 
 SETS = {"diffusiondrive": 3, "diffusiondrive_rl": 3, "diffusiondrive_v1": 3, "diffusiondrive_tiny": 10}
@@ -38,8 +40,9 @@ def _speed_up(name: str, pairs: int, target: float | None) -> list[Measurement]:
     inputs = _inputs(network)
     noise = fixed_noise(config)
     engine = DiffusionEngine(copy.deepcopy(network))
+    rough = DiffusionEngine(copy.deepcopy(network), "bf16")
     network.execution = Execution.PLAIN
-    plain, fast = [], []
+    plain, fast, halved = [], [], []
     with torch.inference_mode():
         difference = float(
             (network(inputs, noise).plan.candidates - engine(inputs, noise).plan.candidates)[..., :2].abs().max()
@@ -47,13 +50,37 @@ def _speed_up(name: str, pairs: int, target: float | None) -> list[Measurement]:
         for _ in range(pairs):
             plain.append(timed(lambda: network(inputs, noise)))
             fast.append(timed(lambda: engine(inputs, noise)))
+            halved.append(timed(lambda: rough(inputs, noise)))
+        stages = _stages(name, engine, inputs, noise, pairs)
     note = f"median of {pairs} pairs, CPU, {torch.get_num_threads()} threads"
     return [
         Measurement(f"{name} network, plain", Spread.of(plain).median, "s"),
         Measurement(f"{name} network, engine", Spread.of(fast).median, "s"),
         Measurement(f"{name} engine against plain", paired_ratio(plain, fast), "x", target, "higher", note),
+        Measurement(f"{name} engine bf16 against plain", paired_ratio(plain, halved), "x", note=note),
         Measurement(f"{name} largest difference of a way-point", difference, "m", 2e-4),
+        *stages,
     ]
+
+
+def _stages(
+    name: str, engine: DiffusionEngine, inputs: DiffusionInputs, noise: PlannerNoise, runs: int
+) -> list[Measurement]:
+    """The engine taken apart."""
+    network, device = engine.network, inputs.camera.device
+    head, execution = network.trajectory_head, network.execution
+    times = StageTimes(device)
+    for _ in range(runs):
+        with times.stage("backbone"):
+            features = engine.extract_features(inputs)
+        with times.stage("scene"):
+            scene = network.encode_scene(features, inputs.status)
+        with times.stage("policy"):
+            head.sample(scene, noise.initial, SamplingMode.COMPATIBLE, execution)
+        candidates = network.decode(features, scene, noise, SamplingMode.COMPATIBLE).plan.candidates
+        with times.stage("selector"):
+            head.select(candidates, scene, execution)
+    return times.measurements(f"{name} stage:") + load_of(f"{name} network", lambda: engine(inputs, noise), device)
 
 
 def _inputs(network: DiffusionDriveNetwork) -> DiffusionInputs:

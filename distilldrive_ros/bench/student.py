@@ -5,18 +5,30 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import torch
+from PIL import Image
 
 from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio
+from distilldrive_ros.bench.stages import StageTimes, load_of
 from distilldrive_ros.bench.synthetic import sensor_frames
+from distilldrive_ros.models.distilldrive.adapter import (
+    DecodeSettings,
+    object_predictions,
+    plan_candidates,
+    vector_map,
+)
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.engine import PLAIN, EngineOptions, StudentEngine
+from distilldrive_ros.models.distilldrive.preprocess import decode_image, normalize_into, resize_and_crop
 from distilldrive_ros.models.distilldrive.processor import DistillDriveModel, build_student
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.models.session import ModelSession
+from distilldrive_ros.models.set_checks import required_camera
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 # Seconds per set that a model is held to on two CPU cores.
@@ -44,6 +56,7 @@ def measure(quick: bool) -> list[Measurement]:
     for name, sets in {"student_tiny": 2}.items() if quick else SETS.items():
         model = build_student(name)
         found += measure_model(name, model, sets)
+        found += _measure_stages(name, model, sets)
         found += _measure_engines(name, model, min(sets, ENGINE_SETS[name]))
     return found
 
@@ -67,6 +80,51 @@ def measure_model(name: str, model: DrivingModel, sets: int) -> list[Measurement
     found = [Measurement(f"{name} per set", spread.median, "s", TARGETS_S.get(name), note=note)]
     found.append(Measurement(f"{name} per set, 99th percentile", spread.p99, "s"))
     return found + [Measurement(f"{name} {stage}", Spread.of(values).median, "s") for stage, values in stages.items()]
+
+
+def _measure_stages(name: str, model: DistillDriveModel, sets: int) -> list[Measurement]:
+    """The engine taken apart, from the JPEG streams to the plans; the first set, which warms up, is left out."""
+    device, config = torch.device(model.device), model.config
+    engine, settings = StudentEngine(model.network), DecodeSettings()
+    heads = engine.network.head
+    parts = {"backbone": engine.backbone, "neck": engine.neck, "detection": heads.det_head, "map": heads.map_head,
+             "motion": heads.motion_plan_head}  # fmt: skip
+    times, state = StageTimes(device), None
+    with torch.inference_mode(), ThreadPoolExecutor(config.num_cameras) as pool:
+        for frame in _frames(sets):
+            if frame.sequence == 1:
+                times = StageTimes(device)
+            with times.stage("decode"):
+                images = list(
+                    pool.map(decode_image, [required_camera(frame, camera).data for camera in config.cameras])
+                )
+            with times.stage("resize"):
+                _resize(images, pool, config)
+            prepared = model.prepare(frame)
+            with times.stage("transfer"):
+                inputs = prepared.inputs.to(device)
+            with times.modules(parts):
+                levels = engine.extract_features(inputs.images)
+                state, outputs = engine.decode_features(state, levels, inputs)
+            with times.stage("selection"):
+                plan_candidates(outputs, prepared, config, settings.rescore, model.model_id)
+                object_predictions(outputs, prepared, config, settings.min_object_score, model.model_id)
+                vector_map(outputs, prepared, config, settings.min_map_score, model.model_id)
+
+        def run() -> None:
+            engine.decode_features(state, engine.extract_features(inputs.images), inputs)
+
+        return times.measurements(f"{name} stage:") + load_of(f"{name} network", run, device)
+
+
+def _resize(images: list[Image.Image], pool: ThreadPoolExecutor, config: DistillDriveConfig) -> None:
+    """Resize, crop and normalise, as `prepare_images` does after decoding."""
+    out = np.zeros((len(images), 3, config.image_height, config.image_width), np.float32)
+
+    def work(index: int) -> None:
+        normalize_into(resize_and_crop(images[index], config.image_width, config.image_height), out[index])
+
+    list(pool.map(work, range(len(images))))
 
 
 def _measure_engines(name: str, model: DistillDriveModel, sets: int) -> list[Measurement]:

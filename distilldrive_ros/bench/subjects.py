@@ -19,6 +19,7 @@ SUBJECTS = {
     "aggregation": "deformable aggregation at full size: compiled op against plain torch",
     "student": "full-size and tiny student: seconds per frame by stage on this device",
     "diffusiondrive": "DiffusionDriveV2 and its small copy: seconds per frame by stage, engine against plain",
+    "render": "driving worlds: sets of six pictures and LiDAR sweeps per second, 30 agents around the ego",
     "transport": "six cameras over Fast DDS, best effort, with and without the shared-memory profile",
 }
 

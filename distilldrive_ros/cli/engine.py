@@ -1,14 +1,19 @@
-"""`distilldrive engine`: prepare what makes inference fast, so that no node compiles at its start."""
+"""`distilldrive engine`: prepare what makes inference fast, and hand the student to other runtimes."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+STUDENTS = ("student", "student_tiny")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `engine build` to the command line."""
+    """Adds `engine build` and `engine export` to the command line."""
     parser = subparsers.add_parser(
-        "engine", help="compile the kernels ahead of the first run", description="Prepare the inference engine."
+        "engine",
+        help="compile the kernels ahead of the first run, export the student",
+        description="Prepare the inference engine, or export a network.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     build = actions.add_parser(
@@ -19,6 +24,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "plain PyTorch then does the same work, slower. An earlier failure is tried again.",
     )
     build.set_defaults(run=run)
+    export = actions.add_parser(
+        "export",
+        help="write the student as ONNX, a starting point for other runtimes",
+        description="Write two ONNX graphs: FILE for every frame that has one before it, and FILE with .first before "
+        "its suffix for the first frame of a drive or after a gap. Opset 18, standard operators only (the aggregation "
+        "as GridSample), float32 and int64. The memory is explicit: output next.X of a frame is input state.X of the "
+        "next. Needs the packages of the extra `export`.",
+    )
+    export.add_argument("--onnx", type=Path, required=True, metavar="FILE", help="the graph with memory")
+    export.add_argument("--model", choices=STUDENTS, default=STUDENTS[0], help="default: %(default)s")
+    export.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint; without it the weights are untrained")
+    export.add_argument("--force", action="store_true", help="replace files that are there already")
+    export.set_defaults(run=run_export)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,3 +45,26 @@ def run(args: argparse.Namespace) -> int:
     from distilldrive_ros.models.ops.deformable_aggregation.build import main
 
     return main([])
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Export and say what was written.
+
+    Raises:
+        ConfigurationError: packages are missing, files are there already, or cannot be written.
+        CheckpointError: the weight file cannot be used.
+    """
+    from distilldrive_ros.models.distilldrive.export import OPSET, export_student, exported_paths
+    from distilldrive_ros.models.distilldrive.processor import build_student
+    from distilldrive_ros.scene.errors import ConfigurationError
+
+    there = [path for path in exported_paths(args.onnx) if path.exists()]
+    if there and not args.force:
+        raise ConfigurationError(f"{there[0]} is there already; choose another file, or give --force")
+    model = build_student(args.model, args.weights, "cpu")
+    for file in export_student(model.network, args.onnx):
+        size = file.path.stat().st_size / 2**20
+        print(f"{file.path}: {size:.1f} MiB, opset {OPSET}, {len(file.inputs)} inputs, {len(file.outputs)} outputs")
+    if not model.trained:
+        print("note: the weights are untrained; the plans of these graphs mean nothing")
+    return 0

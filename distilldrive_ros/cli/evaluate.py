@@ -12,6 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from distilldrive_ros.cli import evaluate_closed_loop
 from distilldrive_ros.cli.replay_settings import add_replay_arguments, frame_settings, limit_threads
 from distilldrive_ros.evaluation.open_loop.evaluation import Evaluation, ModelEvaluation, SceneModel, evaluate
 from distilldrive_ros.evaluation.report.comparison import comparison_html
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> None:
         description="Replays converted bags through each model in this process and scores the plans against the way "
         "really driven and the annotated road users. Exit code 1: some bags had to be left out.",
     )
-    parser.add_argument("bags", type=Path, nargs="+", metavar="BAG", help="made by `distilldrive convert`")
+    parser.add_argument("bags", type=Path, nargs="*", metavar="BAG", help="made by `distilldrive convert`")
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME[=FILE]",
         help=f"one of {', '.join(MODELS)}, with its checkpoint (of {CROSS_VALIDATED} also the folder that "
@@ -47,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page with tables and pictures")
     add_replay_arguments(parser)
+    evaluate_closed_loop.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DistillDriveError: no bag can be used, or a model or the rig is wrong; the message says why.
     """
+    if args.closed_loop:
+        return evaluate_closed_loop.run(args)
+    if not args.bags:
+        raise ConfigurationError("no bag to evaluate on; give bags made by `distilldrive convert`, or --closed-loop")
     limit_threads(args.threads)
     names = [word.partition("=")[0] for word in args.model]
     frames = frame_settings(args.rig, not args.all_sets, [name for name in names if name in MODELS])

@@ -1,4 +1,4 @@
-"""`distilldrive launch planner|replay`: the graph of `launch/*.launch.py` where `ros2 launch` is absent."""
+"""`distilldrive launch planner|replay|simulation`: the graph of `launch/*.launch.py` where `ros2 launch` is absent."""
 
 from __future__ import annotations
 
@@ -19,23 +19,29 @@ from distilldrive_ros.nodes.launch_plan import (
     REPLAY_ARGUMENTS,
     RESPAWN_DELAY_S,
     SETTLE_S,
+    SIMULATION_ARGUMENTS,
     GraphPlan,
     LaunchArgument,
     Program,
     plan_planner,
     plan_replay,
+    plan_simulation,
 )
 from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
 from distilldrive_ros.scene.errors import ConfigurationError
 
-GRAPHS = {"planner": (PLANNER_ARGUMENTS, plan_planner), "replay": (REPLAY_ARGUMENTS, plan_replay)}
+GRAPHS = {
+    "planner": (PLANNER_ARGUMENTS, plan_planner),
+    "replay": (REPLAY_ARGUMENTS, plan_replay),
+    "simulation": (SIMULATION_ARGUMENTS, plan_simulation),
+}
 POLL_S = 0.2
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `launch` with one sub-command per graph."""
     parser = subparsers.add_parser("launch", help="start the graph of nodes where ros2 launch is absent")
-    graphs = parser.add_subparsers(dest="graph", required=True, metavar="planner|replay")
+    graphs = parser.add_subparsers(dest="graph", required=True, metavar="|".join(GRAPHS))
     for name, (arguments, _) in GRAPHS.items():
         graph = graphs.add_parser(
             name,

@@ -20,9 +20,10 @@ COMMANDS = {
     "evaluate": "compare models over bags: open-loop metrics, tables, worst cases",
     "crossvalidate": "train the ego-status network ego_mlp without each scene in turn",
     "navsim": "drive recorded scenes in pseudo closed loop, score them as NAVSIM does",
+    "world": "make driving worlds with traffic and sensors as data sets",
     "train": "train the networks on a nuScenes-schema root, by stages",
     "bench": "measure this machine, write a table and JSON",
-    "engine": "compile the kernels ahead of the first run",
+    "engine": "compile the kernels ahead of the first run, export the student",
     "doctor": "what is installed, what is missing, what to do",
 }
 EXIT_USER_ERROR = 2

@@ -84,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if len(plans) != len(args.plans) or len(planners) != len(words) or plans.keys() & planners.keys():
         raise ConfigurationError("--planner or --plans name the same column twice; name each once")
     agents = tuple(dict.fromkeys(args.agents)) or AGENTS
+    untrained = [name for name, found in plans.items() if any(_is_untrained(p.model_id) for p in found.values())]
+    untrained += [word for word in words if word == CROSS_VALIDATED]
     total = len(scenes) * (1 + len(planners) * len(agents) + len(plans))
     with tqdm(total=total, unit="drive", disable=not sys.stderr.isatty(), leave=False) as bar:
 
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             bar.update()
 
         fidelity = CORRECTED if args.corrected else COMPATIBLE
-        study = run_study(nuscenes, scenes, planners, plans, agents, fidelity, show)
+        study = run_study(nuscenes, scenes, planners, plans, agents, fidelity, untrained, show)
     name = "corrected" if args.corrected else "compatible"
     _say(study, len(scenes))
     command, facts = "distilldrive navsim " + shlex.join(sys.argv[2:]), machine_facts()
@@ -127,6 +129,10 @@ def planner_factory(word: str) -> PlannerFactory:
     return partial(_fresh, model)
 
 
+def _is_untrained(model_id: str) -> bool:
+    return model_id.endswith("@untrained")
+
+
 def _fresh(model: DrivingModel, scene: str) -> Planner:
     return ModelPlanner(model)
 
@@ -158,8 +164,8 @@ def _say(study: Study, scenes: int) -> None:
     print(f"{'planner':<{width}} {'others':<13}{'windows':>7}{names}")
     for row in study.total:
         print(f"{row.planner:<{width}} {row.agents:<13}{row.windows:>7}" + "".join(_cells(row)))
-        if row.without_plan:
-            print(f"note: {row.planner}: {row.without_plan} windows have no plan and are not in the means")
+    for note in study.notes:
+        print(f"note: {note}")
     for name, reason in study.left_out.items():
         print(f"left out {name}: {reason}", file=sys.stderr)
 

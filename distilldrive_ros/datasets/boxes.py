@@ -28,8 +28,8 @@ class SceneBoxes:
     `starts[k]:starts[k + 1]` are those of key frame k. World coordinates: `centers` (N, 3) m, `rotations` (N, 4)
     quaternions (w, x, y, z), `velocities` (N, 3) m/s (NaN: unknown), `futures` (N, 12, 3) m (NaN: unknown). `sizes`
     (N, 3) are length, width, height. `ids` (N,) are rows of the instance table, `classes` (N,) indices of
-    `CLASS_NAMES`, `lidar_points` (N,) counts of returns. `left_out` counts the boxes of other categories. Boxes without
-    a LiDAR point are kept: a planner must not hit them either.
+    `CLASS_NAMES`, `lidar_points` (N,) counts of returns (-1: not counted). `left_out` counts the boxes of other
+    categories. Boxes without a LiDAR point are kept: a planner must not hit them either.
     """
 
     starts: NDArray[np.int64]

@@ -48,6 +48,15 @@ class Lane:
     successors: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PaintedDivider:
+    """A divider with what the map says of its paint: `segment_types` such as `SINGLE_SOLID_WHITE`; map coordinates."""
+
+    line: shapely.LineString
+    separates_directions: bool
+    segment_types: tuple[str, ...]
+
+
 class MapExpansion:
     """One map file. Layers are built when first asked for; a layer that the file lacks is empty."""
 
@@ -95,6 +104,25 @@ class MapExpansion:
         return self._reading("lane_divider, road_divider", self._divider_lines)
 
     @cached_property
+    def painted_dividers(self) -> tuple[PaintedDivider, ...]:
+        """Lane dividers and road dividers with their paint.
+
+        Raises:
+            DatasetError: an entry lacks a field or holds a wrong value.
+        """
+        return self._checked("lane_divider, road_divider", self._painted_dividers)
+
+    @cached_property
+    def walkways(self) -> Layer:
+        """Walkways as polygons."""
+        return self._reading("walkway", lambda: self._layer_polygons("walkway"))
+
+    @cached_property
+    def stop_lines(self) -> Layer:
+        """Stop lines as polygons."""
+        return self._reading("stop_line", lambda: self._layer_polygons("stop_line"))
+
+    @cached_property
     def crossings(self) -> Layer:
         """Pedestrian crossings as polygons."""
         return self._reading("ped_crossing", lambda: self._layer_polygons("ped_crossing"))
@@ -120,11 +148,6 @@ class MapExpansion:
     def drivable_areas(self) -> Layer:
         """Drivable areas as polygons."""
         return self._reading("drivable_area", lambda: self._layer_polygons("drivable_area"))
-
-    @cached_property
-    def walkways(self) -> Layer:
-        """Walkways as polygons."""
-        return self._reading("walkway", lambda: self._layer_polygons("walkway"))
 
     @cached_property
     def carparks(self) -> Layer:
@@ -154,6 +177,16 @@ class MapExpansion:
             if len(set(points)) > 1:
                 lines.setdefault(min(points, points[::-1]), shapely.LineString(points))
         return list(lines.values())
+
+    def _painted_dividers(self) -> tuple[PaintedDivider, ...]:
+        found = []
+        for layer in ("lane_divider", "road_divider"):
+            for record in self._json.get(layer, []):
+                points = [self._nodes[t] for t in self._line_nodes[record["line_token"]]]
+                types = tuple(s["segment_type"] for s in record.get(f"{layer}_segments", []))
+                if len(set(points)) > 1:
+                    found.append(PaintedDivider(shapely.LineString(points), layer == "road_divider", types))
+        return tuple(found)
 
     def _layer_polygons(
         self, layer: str, wanted: Callable[[dict[str, Any]], bool] = lambda record: True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from distilldrive_ros.datasets.map_expansion import MapExpansion
+from distilldrive_ros.datasets.map_expansion import Layer
 from distilldrive_ros.geometry.poses import inverse, planar_pose, yaw_of
 from distilldrive_ros.scene.vector_map import MapPolyline, PolylineKind
 
@@ -26,7 +27,31 @@ PARALLEL_LIMIT = 0.01
 SHORTEST_M = 0.1
 
 
-def map_region(expansion: MapExpansion, world_from_base: Array, base_from_lidar: Array) -> tuple[MapPolyline, ...]:
+class RegionLayers(Protocol):
+    """What of a map is cut out: a `MapExpansion`, or the layers of a world that has no file."""
+
+    @property
+    def crossings(self) -> Layer:
+        """Pedestrian crossings as polygons."""
+        ...
+
+    @property
+    def dividers(self) -> Layer:
+        """Lane dividers and road dividers as lines."""
+        ...
+
+    @property
+    def road(self) -> Layer:
+        """Areas whose outline is the road boundary."""
+        ...
+
+    @property
+    def centerlines(self) -> Layer:
+        """Centre lines of lanes and connectors, in driving direction."""
+        ...
+
+
+def map_region(expansion: RegionLayers, world_from_base: Array, base_from_lidar: Array) -> tuple[MapPolyline, ...]:
     """Crossings, dividers, boundaries and centre lines in the region of interest, as seen in the ground plane.
 
     The region is aligned with the vehicle's heading; roll and pitch are left out. Crossings are closed; outer

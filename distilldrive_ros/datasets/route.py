@@ -57,7 +57,7 @@ def find_route(lanes: Sequence[Lane], drive: Array) -> Route:
     if not sequence:
         raise NoRouteError("no lane of the map runs along the drive; the scene has no route to be scored on")
     line = _centerline(near, paths, sequence, places, {lane.token: lane for lane in lanes})
-    return Route(line, _lanes_beside(lanes, Path(line)))
+    return Route(line, lanes_beside(lanes, Path(line)))
 
 
 def _spaced(drive: Array) -> Array:
@@ -157,7 +157,8 @@ def _onward(lane: Lane, graph: dict[str, Lane]) -> Array:
     return np.concatenate(out) if out else np.zeros((0, 2))
 
 
-def _lanes_beside(lanes: Sequence[Lane], route: Path) -> frozenset[str]:
+def lanes_beside(lanes: Sequence[Lane], route: Path) -> frozenset[str]:
+    """Tokens of the lanes that run along a centre line in its direction, next to it at most."""
     area = shapely.LineString(route.points).buffer(BESIDE_M)
     shapely.prepare(area)
     found = set()

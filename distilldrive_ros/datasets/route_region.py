@@ -52,16 +52,9 @@ def road_areas(expansion: MapExpansion, area: shapely.Polygon) -> RoadAreas:
 class RouteRegion:
     """A drive's route on its map, seen from places along it."""
 
-    def __init__(self, expansion: MapExpansion, drive: Array) -> None:
-        """Find the route of a drive (N, 3): x, y, heading of the rear axle in map coordinates.
-
-        Raises:
-            NoRouteError: no lane runs along the drive.
-            DatasetError: the map is damaged.
-        """
-        self.route: Route = find_route(expansion.lanes, drive)
-        low, high = drive[:, :2].min(axis=0) - 2 * REACH_M, drive[:, :2].max(axis=0) + 2 * REACH_M
-        areas = road_areas(expansion, shapely.box(*low, *high))
+    def __init__(self, route: Route, areas: RoadAreas) -> None:
+        """Prepare the outlines of a route and of all that lies around it."""
+        self.route = route
         lanes = [lane for lane in areas.lanes if not lane.polygon.is_empty]
         self._lane_polygons = np.array([lane.polygon for lane in lanes], object)
         self._on_route = [lane.token in self.route.lanes for lane in lanes]
@@ -71,6 +64,17 @@ class RouteRegion:
             PolylineKind.INTERSECTION: shapely.union_all(areas.intersections),
         }
         self._line = Path(self.route.centerline)
+
+    @classmethod
+    def of_drive(cls, expansion: MapExpansion, drive: Array) -> RouteRegion:
+        """The route that a drive (N, 3) took: x, y, heading of the rear axle in map coordinates.
+
+        Raises:
+            NoRouteError: no lane runs along the drive.
+            DatasetError: the map is damaged.
+        """
+        low, high = drive[:, :2].min(axis=0) - 2 * REACH_M, drive[:, :2].max(axis=0) + 2 * REACH_M
+        return cls(find_route(expansion.lanes, drive), road_areas(expansion, shapely.box(*low, *high)))
 
     def at(self, world_from_base: Array) -> tuple[MapPolyline, ...]:
         """Centre line of the route, drivable area, intersections and lanes around a pose (4, 4), in base_link.

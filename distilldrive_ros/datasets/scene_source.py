@@ -134,7 +134,7 @@ class SceneSource:
         translations, rotations = self.track.poses_at(stamps)
         yaw = [yaw_of(pose_matrix(t, q)) for t, q in zip(translations, rotations, strict=True)]
         try:
-            return RouteRegion(self.expansion, np.column_stack([translations[:, :2], yaw]))
+            return RouteRegion.of_drive(self.expansion, np.column_stack([translations[:, :2], yaw]))
         except NoRouteError:
             return None
 

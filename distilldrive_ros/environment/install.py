@@ -1,6 +1,6 @@
 """Sets up the virtual environment of this checkout; called by `make`, also by hand:
 
-    python3 distilldrive_ros/environment/install.py [--venv .venv] [--with-tests]
+    python3 distilldrive_ros/environment/install.py [--venv .venv] [--with-tests] [--with-worlds]
 
 Needs nothing but the standard library. This file keeps to syntax that any Python 3 can read, so that an
 unsupported interpreter is told so in one line.

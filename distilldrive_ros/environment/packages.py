@@ -15,7 +15,8 @@ from distilldrive_ros.environment.layout import Layout
 
 CORE_REQUIREMENTS = ("requirements.txt",)
 ROS_REQUIREMENTS = ("requirements-ros.txt", "requirements-build.txt")
-TEST_REQUIREMENTS = ("requirements-test.txt", "requirements-train.txt")
+TEST_REQUIREMENTS = ("requirements-test.txt", "requirements-train.txt", "requirements-export.txt")
+WORLD_REQUIREMENTS = ("requirements-world.txt",)
 CONSTRAINTS = "constraints.txt"
 
 # pip's words for a failure, and what helps.

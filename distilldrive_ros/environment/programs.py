@@ -11,6 +11,7 @@ PROGRAMS: dict[str, str] = {
     "recorder": "distilldrive_ros.nodes.recorder_node:main",
     "replay": "distilldrive_ros.nodes.replay_node:main",
     "sensor_sync": "distilldrive_ros.nodes.sensor_sync_node:main",
+    "simulator": "distilldrive_ros.nodes.simulator_node:main",
     "visualizer": "distilldrive_ros.nodes.visualizer_node:main",
 }
 """Name of the executable to `module:function`; the function returns the exit status."""

@@ -27,6 +27,7 @@ from distilldrive_ros.environment.packages import (
     CORE_REQUIREMENTS,
     ROS_REQUIREMENTS,
     TEST_REQUIREMENTS,
+    WORLD_REQUIREMENTS,
     create_venv,
     pip_install,
     repair_include_paths,
@@ -49,8 +50,8 @@ class Step:
     is_there: Callable[[], bool] = lambda: True
 
 
-def plan_steps(layout: Layout, with_tests: bool) -> list[Step]:
-    """All steps in order. A later step's key contains the keys it builds on."""
+def plan_steps(layout: Layout, with_tests: bool, with_worlds: bool = False) -> list[Step]:
+    """All steps in order. A later step's key contains the keys it builds on. The tests need the worlds, too."""
     interpreter = f"{sys.version} {sys.base_prefix} {layout.venv}"
     venv_key = stamps.fingerprint(interpreter)
     core_key = stamps.fingerprint(venv_key, *requirement_files(layout, CORE_REQUIREMENTS))
@@ -70,6 +71,9 @@ def plan_steps(layout: Layout, with_tests: bool) -> list[Step]:
     def install_test_tools(progress: Progress) -> None:
         pip_install(layout, TEST_REQUIREMENTS, "test-packages.log", progress)
 
+    def install_world_engines(progress: Progress) -> None:
+        pip_install(layout, WORLD_REQUIREMENTS, "world-packages.log", progress)
+
     steps = [
         Step("venv", "virtual environment", venv_key, lambda p: create_venv(layout, p), layout.python.exists),
         Step("packages", "Python packages", core_key, install_core),
@@ -78,6 +82,9 @@ def plan_steps(layout: Layout, with_tests: bool) -> list[Step]:
         Step("messages", "messages of this package", own_key, lambda p: build_own_messages(layout, p)),
         Step("kernels", "aggregation op", kernel_key, lambda p: build_kernels(layout, p)),
     ]
+    if with_tests or with_worlds:
+        world_key = stamps.fingerprint(venv_key, *requirement_files(layout, WORLD_REQUIREMENTS))
+        steps.append(Step("world-packages", "engines of driving worlds", world_key, install_world_engines))
     if with_tests:
         test_key = stamps.fingerprint(venv_key, *requirement_files(layout, TEST_REQUIREMENTS))
         steps.append(Step("test-packages", "test and lint tools", test_key, install_test_tools))
@@ -131,11 +138,12 @@ def main(root: Path, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="install.py", description="Sets up this checkout's virtual environment.")
     parser.add_argument("--venv", type=Path, default=Path(".venv"), help="folder of the environment (default .venv)")
     parser.add_argument("--with-tests", action="store_true", help="test and lint tools, too")
+    parser.add_argument("--with-worlds", action="store_true", help="the engines of driving worlds, too")
     options = parser.parse_args(arguments)
     layout = Layout.of(root, options.venv)
     try:
         with one_at_a_time(layout.root):
-            run_steps(layout, plan_steps(layout, options.with_tests))
+            run_steps(layout, plan_steps(layout, options.with_tests, options.with_worlds))
     except SetupStepError as failure:
         print(f"set-up: {failure.cause}\nwhat to do: {failure.remedy}", file=sys.stderr)
         return 1

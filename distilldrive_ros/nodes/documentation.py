@@ -20,6 +20,7 @@ from distilldrive_ros.nodes.parameter_rendering import render_markdown
 from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode
 from distilldrive_ros.nodes.planner_node import PlannerNode
 from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode
+from distilldrive_ros.nodes.simulator_node import SimulatorNode
 from distilldrive_ros.nodes.visualizer_node import VisualizerNode
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -47,6 +48,7 @@ def topic_table() -> str:
         perception = PerceptionPlanningNode(context=context)
         nodes += [SensorSyncNode(context=context), perception, PlannerNode(context=context)]
         nodes.append(VisualizerNode(context=context))
+        nodes.append(SimulatorNode(start=False, context=context))
         perception.start_now()
         rows = [row for node in nodes for row in _rows_of(node)]
     finally:

@@ -81,6 +81,6 @@ def _node(program: Program) -> Node:
 
 
 def _end(event: Any, context: Any) -> list[Any]:
-    """The bag has ended: let the graph finish what it holds, then stop it all."""
-    shutdown = EmitEvent(event=Shutdown(reason=f"replay ended with exit code {event.returncode}"))
+    """The player has ended: let the graph finish what it holds, then stop it all."""
+    shutdown = EmitEvent(event=Shutdown(reason=f"ended with exit code {event.returncode}"))
     return [TimerAction(period=SETTLE_S, actions=[shutdown])]

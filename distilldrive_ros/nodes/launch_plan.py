@@ -38,6 +38,7 @@ MODULES = {
     "planner_graph": "distilldrive_ros.nodes.graph",
     "replay": "distilldrive_ros.nodes.replay_node",
     "recorder": "distilldrive_ros.nodes.recorder_node",
+    "simulator": "distilldrive_ros.nodes.simulator_node",
     "evaluator": "distilldrive_ros.nodes.evaluator_node",
 }
 
@@ -82,6 +83,15 @@ REPLAY_ARGUMENTS = (
     LaunchArgument("start_offset", "0.0", "s after the first message where to begin"),
     LaunchArgument("evaluate", "false", "score the plans against the ground truth of a converted bag", BOOLEAN),
     LaunchArgument("results", "evaluation", "with evaluate: FILE.json and FILE.html are left there at the end"),
+    *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
+)
+
+SIMULATION_ARGUMENTS = (
+    LaunchArgument("scenes", "1", "worlds to drive in, one after the other"),
+    LaunchArgument("seed", "0", "of the first world; the next ones follow"),
+    LaunchArgument("kinds", "", "kinds of scenarios, separated by commas; empty: all, in turn"),
+    LaunchArgument("lock_step", "true", "time stands still until each plan is there (deterministic)", BOOLEAN),
+    LaunchArgument("output", "", "JSON file for the results of all drives; empty: none"),
     *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
 )
 
@@ -159,8 +169,7 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     if not bag.exists():
         raise ConfigurationError(f"there is no bag {bag}; make one with `distilldrive convert`")
     table = table_of("replay")
-    parameters_of_sync, rig = _sync_parameters(values)
-    sensors = chosen_sensors(replace(parameters_of_sync, **_needs(values)), rig)
+    sensors = _awaited_sensors(values)
     parameters = {
         "bag": str(bag.resolve()),
         "rate": table["rate"].from_text(values["rate"]),
@@ -183,6 +192,51 @@ def plan_replay(given: Mapping[str, str]) -> GraphPlan:
     if values["evaluate"] == "true":
         graph.append(_evaluator(values))
     return GraphPlan((*graph, replay), _rviz(values, "replay.rviz"), True, "replay")
+
+
+def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
+    """The graph and a simulator in closed loop with it; it ends with the last drive.
+
+    Raises:
+        ConfigurationError: an argument, the parameter file or the rig is wrong.
+    """
+    values = resolve(SIMULATION_ARGUMENTS, given)
+    table, lock_step = table_of("simulator"), values["lock_step"] == "true"
+    parameters: dict[str, Any] = {
+        name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
+    }
+    awaited = awaited_topics(_awaited_sensors(values), _privileged(values))
+    parameters["wait_for_subscribers"] = (*awaited, "/odometry:2", "/sample_info")
+    # Loading a model and drawing a place take their time on a small machine.
+    parameters["wait_timeout"] = 300.0
+    if values["output"]:
+        parameters["output"] = str(Path(values["output"]).expanduser().resolve())
+    further: dict[str, dict[str, Any]] = {"sensor_sync": {"wait_for_command": True}}
+    if lock_step:
+        further = _lock_step(values["composition"] == "process")
+    simulator = Program(
+        "simulator", "simulator", config_file("simulation.param.yaml"), parameters, respawn=False,
+        log_level=values["log_level"], waits_for=None if lock_step else "perception_planning",
+    )  # fmt: skip
+    return GraphPlan((*_graph(values, True, further), simulator), _rviz(values, "replay.rviz"), True, "simulator")
+
+
+def _lock_step(separate: bool) -> dict[str, dict[str, Any]]:
+    """Parameters of a graph in which nothing is late, and nothing need be lost: every link is reliable.
+
+    As processes of their own, nodes listen only once all are matched that listen to them.
+    """
+    further: dict[str, dict[str, Any]] = {
+        "sensor_sync": {"wait_for_command": True, "sensor_reliability": "reliable", "wait_timeout_ms": 10000.0},
+        "perception_planning": {"max_frame_age_s": 0.0},
+        "planner": {"odometry_reliability": "reliable", "match_timeout_ms": 10000.0},
+    }
+    if separate:
+        # Model and visualizer hear the sets; planner and visualizer the model; simulator and visualizer the planner.
+        further["sensor_sync"]["await_subscribers"] = ("frame:2",)
+        further["perception_planning"]["await_subscribers"] = ("candidates", "objects:2", "map:2")
+        further["planner"]["await_subscribers"] = ("path", "paths:2")
+    return further
 
 
 def _evaluator(values: Mapping[str, str]) -> Program:
@@ -236,6 +290,12 @@ def _graph(
     return [
         Program(node, node, file, {**common, **overrides[node]}, respawn, log_level, namespace) for node in overrides
     ]
+
+
+def _awaited_sensors(values: Mapping[str, str]) -> tuple[SensorConfig, ...]:
+    """Sensors that `sensor_sync` will listen to for the model."""
+    parameters, rig = _sync_parameters(values)
+    return tuple(chosen_sensors(replace(parameters, **_needs(values)), rig))
 
 
 def _needs(values: Mapping[str, str]) -> dict[str, Any]:

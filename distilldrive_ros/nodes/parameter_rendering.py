@@ -17,11 +17,13 @@ from distilldrive_ros.nodes.parameters import TABLE_MODULES, Parameter, table_of
 FILES = {
     "planner.param.yaml": ("sensor_sync", "perception_planning", "planner", "visualizer"),
     "replay.param.yaml": ("replay", "recorder", "evaluator"),
+    "simulation.param.yaml": ("simulator",),
 }
 
 _HEADINGS = {
     "planner.param.yaml": "Every parameter of the graph, with its default",
     "replay.param.yaml": "Every parameter of replay, recorder and evaluator, with its default",
+    "simulation.param.yaml": "Every parameter of the simulator, with its default",
 }
 
 

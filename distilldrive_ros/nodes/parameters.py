@@ -33,6 +33,7 @@ TABLE_MODULES = {
     "replay": "distilldrive_ros.nodes.tables.replay",
     "recorder": "distilldrive_ros.nodes.tables.recorder",
     "evaluator": "distilldrive_ros.nodes.tables.evaluator",
+    "simulator": "distilldrive_ros.nodes.tables.simulator",
 }
 
 

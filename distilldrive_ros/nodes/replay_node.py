@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -23,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from distilldrive_ros.bags.reader import BagMessage, BagReader, open_bag
+from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
 from distilldrive_ros.nodes.listener_gate import parse_awaited
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
@@ -32,8 +32,6 @@ from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, message_class, qo
 from distilldrive_ros.nodes.tables.replay import TABLE
 from distilldrive_ros.scene.errors import BagError, ConfigurationError, DistillDriveError
 
-_POLL_S = 0.05
-_DELIVERY_S = 5.0
 _NS = 1_000_000_000
 
 
@@ -170,9 +168,11 @@ class ReplayNode(Node):
     def _play(self) -> None:
         offset, topics = self._settings.start_offset, list(self._offered)
         self._publish_latched()
-        self._wait_for_subscribers()
+        settings, listened = self._settings, {**self._offered, CLOCK_TOPIC: self._clock_publisher}
+        wait_for_listeners(self, listened, self._awaited, settings.min_subscribers, settings.wait_timeout, self._stop)
         # Who is matched gets the latched messages in his own time: the transforms before what they are needed for.
-        self._await_delivery({m.topic for m in self._bag.latched(offset)})
+        latched = {m.topic for m in self._bag.latched(offset)}
+        await_delivery([p for topic, p in self._offered.items() if topic in latched], self._stop)
         if self._stop.wait(self._settings.start_delay):
             return
         self.get_logger().info(
@@ -186,7 +186,7 @@ class ReplayNode(Node):
             self._publish_latched()
         if self.context.ok():
             # Leaving at once would take away the last messages that reliable subscribers still fetch.
-            self._await_delivery(set(self._offered))
+            await_delivery(list(self._offered.values()), self._stop)
             self.get_logger().info(self._summary())
 
     def _refuse_empty_range(self) -> None:
@@ -200,30 +200,6 @@ class ReplayNode(Node):
         for message in self._bag.latched(self._settings.start_offset):
             if message.topic in self._offered:
                 self._offered[message.topic].publish(bytes(message.cdr))
-
-    def _wait_for_subscribers(self) -> None:
-        """Give the listeners time to come: nobody repeats the first frames for them."""
-        deadline = time.monotonic() + self._settings.wait_timeout
-        missing = self._missing_subscribers()
-        if missing:
-            self.get_logger().info(f"waits for {missing}")
-        while missing and not self._stop.wait(_POLL_S):
-            if time.monotonic() >= deadline:
-                self.get_logger().warning(f"no {missing} after {self._settings.wait_timeout:g} s; plays nevertheless")
-                return
-            missing = self._missing_subscribers()
-
-    def _missing_subscribers(self) -> str:
-        topics = [a.topic for a in self._awaited if self._subscribers(a.topic) < a.count]
-        if topics:
-            return "subscribers of " + ", ".join(topics)
-        count = sum(p.get_subscription_count() for p in self._offered.values())
-        wanted = self._settings.min_subscribers
-        return f"{wanted} subscriptions (there are {count})" if count < wanted else ""
-
-    def _subscribers(self, topic: str) -> int:
-        publisher = self._clock_publisher if topic == CLOCK_TOPIC else self._offered.get(topic)
-        return self.count_subscribers(topic) if publisher is None else publisher.get_subscription_count()
 
     def _play_once(self, offset: float, topics: list[str]) -> bool:
         """One pass; False where it was stopped."""
@@ -286,15 +262,6 @@ class ReplayNode(Node):
         clock = Clock()
         clock.clock.sec, clock.clock.nanosec = divmod(stamp_ns, _NS)
         self._clock_publisher.publish(clock)
-
-    def _await_delivery(self, topics: set[str]) -> None:
-        """Wait until reliable subscribers have what was sent to these topics, within limits."""
-        deadline = time.monotonic() + _DELIVERY_S
-        for topic in topics & set(self._offered):
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or self._stop.is_set():
-                return
-            self._offered[topic].wait_for_all_acked(Duration(seconds=remaining))
 
     def _summary(self) -> str:
         counts = ", ".join(f"{topic} {count}" for topic, count in sorted(self.result.messages.items()))

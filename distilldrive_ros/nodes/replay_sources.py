@@ -45,14 +45,8 @@ def message_class(info: TopicInfo) -> Any:
     Raises:
         BagError: a type of this package was recorded with another definition: its bytes would be misread.
     """
-    parts = info.type.split("/")
-    if len(parts) != 3 or parts[1] != "msg":
-        return None
-    try:
-        found = getattr(importlib.import_module(f"{parts[0]}.msg"), parts[2], None)
-    except ImportError:
-        return None
-    if found is not None and parts[0] == PACKAGE and info.type_hash.startswith("RIHS01"):
+    found = type_class(info.type)
+    if found is not None and info.type.startswith(f"{PACKAGE}/") and info.type_hash.startswith("RIHS01"):
         store = message_types()
         if info.type not in store.fielddefs or store.hash_rihs01(info.type) != info.type_hash:
             raise BagError(
@@ -60,6 +54,17 @@ def message_class(info: TopicInfo) -> Any:
                 "again with this version"
             )
     return found
+
+
+def type_class(type: str) -> Any:
+    """Class of a message type such as `nav_msgs/msg/Path`, or None where this ROS installation has no such type."""
+    parts = type.split("/")
+    if len(parts) != 3 or parts[1] != "msg":
+        return None
+    try:
+        return getattr(importlib.import_module(f"{parts[0]}.msg"), parts[2], None)
+    except ImportError:
+        return None
 
 
 def qos_profile(qos: TopicQos) -> QoSProfile:

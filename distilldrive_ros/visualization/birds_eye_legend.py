@@ -103,7 +103,9 @@ def _sections(content: LegendContent, dashes: Mapping[PolylineKind, str]) -> lis
     if content.has_truth_boxes:
         objects.append((_swatch(css(GROUND_TRUTH), hollow=True), "ground truth"))
     kinds = sorted(content.map_kinds)
-    lines = [(_line(css(MAP_COLORS[kind]), 2.0, dashes.get(kind)), kind.name.lower()) for kind in kinds]
+    lines = [
+        (_line(css(MAP_COLORS[kind]), 2.0, dashes.get(kind)), kind.name.lower().replace("_", " ")) for kind in kinds
+    ]
     if content.has_lidar:
         places = "M3 0h0M10 -3h0M15 2h0M22 -1h0M26 3h0"
         dots = element("path", d=places, stroke="#a9a9b8", stroke_width=2, stroke_linecap="round")

@@ -57,6 +57,13 @@ def test_aggregation_runs(tmp_path: Path) -> None:
     assert "detection op against plain torch" in [row["name"] for row in content["subjects"][0]["measurements"]]
 
 
+def test_render_runs(tmp_path: Path) -> None:
+    pytest.importorskip("panda3d", reason="Panda3D is not installed (make setup-world)")
+    assert main(["bench", "render", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
+    content = check_json(tmp_path / "out" / "bench.json", ["render"])
+    assert "LiDAR sweeps" in [row["name"] for row in content["subjects"][0]["measurements"]]
+
+
 @pytest.mark.slow
 def test_student_runs(tmp_path: Path) -> None:
     pytest.importorskip("torch")

@@ -17,7 +17,7 @@ from distilldrive_ros.cli.demo_graph import GraphLog
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions
 
 DEADLINE_S = 280.0
-SMALL = ["--frames", "3", "--image-width", "320"]
+SMALL = ["--drawn", "--frames", "3", "--image-width", "320"]
 
 
 def command(*words: str) -> list[str]:
@@ -47,6 +47,26 @@ def test_drive_goes_through_the_graph_into_a_report(ros_domain: int, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_world_is_made_once_played_and_driven_in_closed_loop(ros_domain: int, tmp_path: Path) -> None:
+    pytest.importorskip("traci", reason="SUMO is not installed (make setup-world)")
+    pytest.importorskip("panda3d", reason="Panda3D is not installed (make setup-world)")
+    out, result = tmp_path / "out", tmp_path / "result.json"
+    words = ["--model", "constant_velocity", "--out", str(out), "--frames", "2", "--image-width", "160", "--drive", "5"]
+    ended = demo(*words, "--json", str(result))
+    assert ended.returncode == 0, ended.stderr
+    assert "plans: 2 of 2 key frames, by constant_velocity@rule" in ended.stdout
+    assert "closed loop, expert: four_way_priority-" in ended.stdout
+    html, numbers = (out / "report.html").read_text(), json.loads(result.read_text())
+    assert html.count("<svg") == 4 and "Closed loop" in html and "Generated world" in html
+    assert [m["name"] for m in numbers["closed_loop"]["models"]] == ["constant_velocity", "expert"]
+    (root,) = (out / "work").glob("world-*")
+    made = (root / "v1.0-world" / "scene.json").stat().st_mtime_ns
+    assert demo(*words, "--drive", "0").returncode == 0
+    assert (root / "v1.0-world" / "scene.json").stat().st_mtime_ns == made, "taken from the cache"
+
+
+@pytest.mark.slow
 def test_model_that_cannot_be_loaded_is_one_line(ros_domain: int, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"no weights")
@@ -64,6 +84,7 @@ def test_model_that_cannot_be_loaded_is_one_line(ros_domain: int, tmp_path: Path
         (["--weights", "/nowhere.pth"], "there is no weight file /nowhere.pth"),
         (["--scene", "scene-0061"], "--scene names a scene of a data set; give its --dataroot"),
         (["--frames", "0"], "a demo scene needs key_frames >= 1"),
+        (["--drive", "-1"], "--drive is -1.0 s; it must lie between 0 and 600"),
         (["--image-width", "5000"], "image width 5000 px is not within 160 to 1600"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from distilldrive_ros.cli.main import main
+from distilldrive_ros.models.distilldrive import export
 from distilldrive_ros.models.ops.deformable_aggregation import build
 
 
@@ -40,3 +41,18 @@ def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["engine"])
     assert "ACTION" in capsys.readouterr().err
+
+
+def test_export_leaves_files_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.first.onnx").write_bytes(b"mine")
+    assert main(["engine", "export", "--model", "student_tiny", "--onnx", str(tmp_path / "x.onnx")]) == 2
+    assert "x.first.onnx is there already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.first.onnx"]
+
+
+def test_export_without_its_packages_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export, "PACKAGES", ("no_such_exporter",))
+    assert main(["engine", "export", "--model", "student_tiny", "--onnx", str(tmp_path / "x.onnx")]) == 2
+    assert "exporting needs no_such_exporter; install them" in capsys.readouterr().err

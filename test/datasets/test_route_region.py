@@ -68,7 +68,7 @@ def straight_drive() -> np.ndarray:
 @pytest.mark.parametrize("yaw", [0.0, 2.0])
 def test_region_in_base_link(expansion: MapExpansion, yaw: float) -> None:
     pose = planar_pose(50.0, 1.0, yaw)
-    polylines = RouteRegion(expansion, straight_drive()).at(pose)
+    polylines = RouteRegion.of_drive(expansion, straight_drive()).at(pose)
     world = {
         kind: [p.xy.astype(float) @ pose[:2, :2].T + pose[:2, 3] for p in polylines if p.kind is kind]
         for kind in PolylineKind
@@ -89,4 +89,4 @@ def test_region_in_base_link(expansion: MapExpansion, yaw: float) -> None:
 
 def test_a_drive_off_the_lanes_has_no_route(expansion: MapExpansion) -> None:
     with pytest.raises(NoRouteError, match="no lane of the map runs along the drive"):
-        RouteRegion(expansion, straight_drive() + [0.0, 500.0, 0.0])
+        RouteRegion.of_drive(expansion, straight_drive() + [0.0, 500.0, 0.0])

@@ -15,7 +15,8 @@ from distilldrive_ros.environment.layout import Layout
 from distilldrive_ros.environment.packages import repair_include_paths
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(\[[a-z]+\])?==([A-Za-z0-9.]+)(; python_version (<|>=) \"3\.11\")?$")
-FILES = (*(f"requirements{part}.txt" for part in ("", "-ros", "-build", "-train", "-test")), "constraints.txt")
+PARTS = ("", "-ros", "-build", "-world", "-train", "-export", "-test")
+FILES = (*(f"requirements{part}.txt" for part in PARTS), "constraints.txt")
 
 
 def pins(repository: Path, name: str) -> list[re.Match[str]]:

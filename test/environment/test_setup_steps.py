@@ -105,13 +105,19 @@ def test_every_input_changes_the_step_that_uses_it(tmp_path: Path, repository: P
 
     requirements = "distilldrive_ros/environment/"
     built = {"ros-packages", "tf2_msgs", "messages"}
-    assert list(keys()) == ["venv", "packages", "ros-packages", "tf2_msgs", "messages", "kernels", "test-packages"]
+    assert list(keys()) == [
+        "venv", "packages", "ros-packages", "tf2_msgs", "messages", "kernels", "world-packages", "test-packages"
+    ]  # fmt: skip
     assert changed_by(requirements + "requirements.txt") == {"packages", "kernels"}
     assert changed_by(requirements + "requirements-ros.txt") == built
     assert changed_by(requirements + "requirements-build.txt") == built
-    assert changed_by(requirements + "constraints.txt") == {"packages", "kernels", "test-packages", *built}
+    assert changed_by(requirements + "constraints.txt") == {
+        "packages", "kernels", "test-packages", "world-packages", *built
+    }  # fmt: skip
     assert changed_by(requirements + "requirements-test.txt") == {"test-packages"}
     assert changed_by(requirements + "requirements-train.txt") == {"test-packages"}
+    assert changed_by(requirements + "requirements-export.txt") == {"test-packages"}
+    assert changed_by(requirements + "requirements-world.txt") == {"world-packages"}
     assert changed_by("msg/EgoStatus.msg") == {"messages"}
     assert changed_by("CMakeLists.txt") == {"messages"}
     assert changed_by(f"{KERNELS}/csrc/cpu.cpp") == {"kernels"}

@@ -27,7 +27,7 @@ def actions_of(repository, name, **arguments):
     return made.entities[-1].execute(context)
 
 
-@pytest.mark.parametrize("name", ["planner", "replay"])
+@pytest.mark.parametrize("name", ["planner", "replay", "simulation"])
 def test_every_argument_is_declared_with_its_description_and_choices(repository, name):
     from distilldrive_ros.nodes import launch_plan
 

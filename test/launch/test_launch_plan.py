@@ -13,8 +13,10 @@ from distilldrive_ros.nodes.launch_plan import (
     MODULES,
     PLANNER_ARGUMENTS,
     REPLAY_ARGUMENTS,
+    SIMULATION_ARGUMENTS,
     plan_planner,
     plan_replay,
+    plan_simulation,
 )
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -80,6 +82,22 @@ def test_replay_adds_the_bag_and_simulated_time(tmp_path):
     assert all(p.parameters["use_sim_time"] for p in plan.programs[:-1])
     assert plan.programs[0].parameters["wait_for_command"], "the command of a key frame may come after its sweep"
     assert plan.rviz.name == "replay.rviz"
+
+
+def test_simulation_adds_the_simulator_and_a_graph_that_loses_nothing(tmp_path):
+    given = {"model": "ctra", "scenes": "3", "seed": "7", "kinds": "straight,merge", "output": str(tmp_path / "r.json")}
+    plan = plan_simulation(given)
+    simulator = plan.programs[-1]
+    assert [p.name for p in plan.programs] == [*NODES, "simulator"] and plan.ends_with == "simulator"
+    assert simulator.parameters["scenes"] == 3 and simulator.parameters["kinds"] == ("straight", "merge")
+    assert simulator.parameters["lock_step"] and simulator.parameters["output"] == str(tmp_path / "r.json")
+    assert "/odometry:2" in simulator.parameters["wait_for_subscribers"]
+    assert plan.programs[0].parameters["sensor_reliability"] == "reliable"
+    assert all(p.parameters["use_sim_time"] for p in plan.programs[:-1])
+    real_time = plan_simulation({"lock_step": "false"})
+    assert "sensor_reliability" not in real_time.programs[0].parameters
+    with pytest.raises(ConfigurationError, match="scenes:=0"):
+        plan_simulation({"scenes": "0"})
 
 
 def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):
@@ -153,7 +171,7 @@ def test_assignments_in_the_way_of_ros():
         parse_assignments(["model=ctra"])
 
 
-@pytest.mark.parametrize("arguments", [PLANNER_ARGUMENTS, REPLAY_ARGUMENTS])
+@pytest.mark.parametrize("arguments", [PLANNER_ARGUMENTS, REPLAY_ARGUMENTS, SIMULATION_ARGUMENTS])
 def test_every_argument_is_described_and_its_default_is_a_choice(arguments):
     for argument in arguments:
         assert len(argument.description) > 10, argument.name
@@ -173,7 +191,7 @@ def test_every_argument_is_described_and_its_default_is_a_choice(arguments):
     assert wanted <= {argument.name for argument in arguments}
 
 
-@pytest.mark.parametrize("name", ["planner", "replay"])
+@pytest.mark.parametrize("name", ["planner", "replay", "simulation"])
 def test_the_launch_files_are_python_and_use_the_plan(repository, name):
     tree = ast.parse((repository / "launch" / f"{name}.launch.py").read_text(encoding="utf-8"))
     functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

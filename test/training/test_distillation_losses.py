@@ -52,10 +52,9 @@ def latent_of(seed: int, streams: int = 1) -> GaussianLatent:
 @settings(max_examples=50)
 @given(number, number, number, number)
 def test_divergence_is_that_of_torch(mean_f: float, log_f: float, mean_p: float, log_p: float) -> None:
-    future = torch.distributions.Normal(torch.tensor(mean_f).double(), torch.tensor(log_f).double().exp())
-    present = torch.distributions.Normal(torch.tensor(mean_p).double(), torch.tensor(log_p).double().exp())
-    expected = float(torch.distributions.kl_divergence(future, present))
     pairs = [torch.tensor([x], dtype=torch.float64) for x in (mean_f, log_f, mean_p, log_p)]
+    future, present = (torch.distributions.Normal(mean, log.exp()) for mean, log in (pairs[:2], pairs[2:]))
+    expected = float(torch.distributions.kl_divergence(future, present))
     actual = divergence(GaussianLatent(*pairs[:2]), GaussianLatent(*pairs[2:]))
     assert float(actual) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 

@@ -25,7 +25,21 @@ VAN = (
     (-0.5, 0.19), (-0.5, 0.58), (-0.495, 0.64), (-0.475, 0.95), (-0.45, 1.0),
     (0.22, 1.0), (0.265, 0.965), (0.385, 0.64), (0.47, 0.56), (0.495, 0.50), (0.5, 0.42), (0.5, 0.19),
 )  # fmt: skip
+HATCHBACK = (
+    (-0.5, 0.22), (-0.5, 0.54), (-0.49, 0.64), (-0.415, 0.955), (-0.36, 1.0),
+    (0.02, 1.0), (0.08, 0.965), (0.235, 0.64), (0.45, 0.575), (0.49, 0.52), (0.5, 0.44), (0.5, 0.22),
+)  # fmt: skip
+SUV = (
+    (-0.5, 0.24), (-0.5, 0.57), (-0.49, 0.64), (-0.45, 0.965), (-0.41, 1.0),
+    (0.05, 1.0), (0.105, 0.965), (0.225, 0.64), (0.455, 0.60), (0.495, 0.54), (0.5, 0.46), (0.5, 0.24),
+)  # fmt: skip
+PICKUP = (
+    (-0.5, 0.24), (-0.5, 0.60), (-0.49, 0.64), (-0.10, 0.64), (-0.075, 0.965), (-0.04, 1.0),
+    (0.11, 1.0), (0.15, 0.965), (0.255, 0.64), (0.46, 0.60), (0.495, 0.54), (0.5, 0.46), (0.5, 0.24),
+)  # fmt: skip
 BELT = 0.64
+
+Profile = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -52,9 +66,11 @@ class _Body:
         return (0.0, 0.0, 0.5 * self.height)
 
 
-def car(length: float, width: float, height: float, paint: Color, van: bool = False) -> Solid:
-    """A passenger car, or a van, that fills the box (length, width, height) in metres."""
-    profile = np.array(VAN if van else SALOON) * (length, height)
+def car(
+    length: float, width: float, height: float, paint: Color, van: bool = False, side_view: Profile | None = None
+) -> Solid:
+    """A passenger car, or a van, that fills the box (length, width, height) in metres; `side_view` None: the usual."""
+    profile = np.array(side_view or (VAN if van else SALOON)) * (length, height)
     body = _Body(profile, length, width, height, 0.10 if van else 0.20)
     faces = [_strip(body, i, paint) for i in range(len(profile) - 1)]
     for side in (1.0, -1.0):

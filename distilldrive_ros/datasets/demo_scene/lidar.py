@@ -47,7 +47,7 @@ def cast_sweep(
 
     `owners` (n,): whose block it is, below `owner_count`, or NO_OWNER. `reflectivity` (n,): 0 to 255.
     """
-    directions, rings = _beams()
+    directions, rings = beam_directions()
     rays = directions @ world_from_lidar[:3, :3].T
     origin = world_from_lidar[:3, 3]
     with np.errstate(divide="ignore"):
@@ -77,7 +77,7 @@ def cast_sweep(
     return Sweep(np.column_stack([local, intensity, rings[kept]]).astype(np.float32), visible)
 
 
-def _beams() -> tuple[Array, Array]:
+def beam_directions() -> tuple[Array, Array]:
     """Unit directions (n, 3) in the sensor frame and rings (n,): all rings of an azimuth, clockwise from behind."""
     elevation = np.radians(np.linspace(LOWEST_DEG, HIGHEST_DEG, BEAMS))
     azimuth = -math.pi / 2 - np.arange(AZIMUTHS) * (2 * math.pi / AZIMUTHS)

@@ -18,11 +18,12 @@ from distilldrive_ros.datasets.demo_scene.map_layers import map_expansion, map_r
 from distilldrive_ros.datasets.demo_scene.painter import Placement, paint
 from distilldrive_ros.datasets.demo_scene.rig import CAMERAS, IMAGE_HEIGHT, IMAGE_WIDTH, LIDAR_CHANNEL, base_from_lidar
 from distilldrive_ros.datasets.demo_scene.road import Road, demo_road
-from distilldrive_ros.datasets.demo_scene.scene_tables import LOCATION, SCENE_NAME, VERSION, SceneTables, write_json
+from distilldrive_ros.datasets.demo_scene.scene_tables import LOCATION, SCENE_NAME, VERSION, demo_tables
 from distilldrive_ros.datasets.demo_scene.scenery import place_scenery
-from distilldrive_ros.datasets.demo_scene.taxonomy import visibility_token
 from distilldrive_ros.datasets.demo_scene.traffic import EGO_LANE_D, Actor, ego_s, place_traffic
 from distilldrive_ros.datasets.demo_scene.view import View
+from distilldrive_ros.datasets.nuscenes_writer.scene_tables import SceneTables, write_json
+from distilldrive_ros.datasets.nuscenes_writer.taxonomy import visibility_token
 from distilldrive_ros.geometry.boxes import points_in_box
 from distilldrive_ros.geometry.poses import planar_pose, transform_points
 from distilldrive_ros.scene.errors import DatasetError
@@ -140,8 +141,7 @@ def _fill(
     world_rng, stamp_rng, lidar_rng, salt_rng = rng.spawn(4)
     world = build_world(world_rng)
     sets = _sensor_sets(options, stamp_rng)
-    tables = SceneTables(salt_rng.bytes(8).hex(), DESCRIPTION, (options.width, options.height))
-    tables.add_fixed()
+    tables = demo_tables(salt_rng.bytes(8).hex(), DESCRIPTION, (options.width, options.height))
     tables.add_samples([s.stamp_us for s in sets if s.key_frame])
     jobs = _plan_files(root, world, tables, sets, options, lidar_rng)
     for channel in (*(mount.channel for mount in CAMERAS), LIDAR_CHANNEL):
@@ -155,11 +155,11 @@ def _fill(
             if progress is not None:
                 progress(done, len(jobs))
     _annotate(world, tables, [s for s in sets if s.key_frame], sweeps)
-    tables.write(root)
+    tables.write(root / VERSION)
     write_json(
         root / "maps" / "expansion" / f"{LOCATION}.json", map_expansion(world.road, lambda n: tables.token(f"map/{n}"))
     )
-    map_raster(world.road).save(root / tables.rows["map"][0]["filename"], optimize=False)
+    map_raster(world.road).save(root / tables.raster_file, optimize=False)
     return len(sets) * len(CAMERAS), len(sets)
 
 

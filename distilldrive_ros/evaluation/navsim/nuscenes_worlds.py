@@ -21,7 +21,7 @@ from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.records import Scene
 from distilldrive_ros.datasets.route import Route, find_route
-from distilldrive_ros.datasets.route_region import road_areas
+from distilldrive_ros.datasets.route_region import RoadAreas, road_areas
 from distilldrive_ros.geometry.poses import wrap
 from distilldrive_ros.planning.pdm.errors import ScoringError
 from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
@@ -136,7 +136,11 @@ class SceneWorlds:
 
 def map_polygons(expansion: MapExpansion, area: shapely.Polygon) -> tuple[MapPolygon, ...]:
     """Polygons of a map expansion that meet an area; drivable areas are cut to it."""
-    areas = road_areas(expansion, area)
+    return area_polygons(road_areas(expansion, area))
+
+
+def area_polygons(areas: RoadAreas) -> tuple[MapPolygon, ...]:
+    """Pieces of a map as the scorers know them."""
     out = [
         MapPolygon(lane.token, MapLayer.LANE_CONNECTOR if lane.is_connector else MapLayer.LANE, lane.polygon)
         for lane in areas.lanes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distilldrive_ros.datasets.nuscenes import NuScenes
@@ -35,12 +35,16 @@ class WorstWindow:
 
 @dataclass(frozen=True)
 class Study:
-    """Results. `total`: over all scenes; `scenes`: (name, row) each; `left_out`: scenes not used, with the reason."""
+    """Results. `total`: over all scenes; `scenes`: (name, row) each; `left_out`: scenes not used, with the reason.
+
+    `notes`: what a reader must know.
+    """
 
     total: tuple[Row, ...]
     scenes: tuple[tuple[str, Row], ...]
     worst: tuple[WorstWindow, ...]
     left_out: Mapping[str, str]
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -48,6 +52,7 @@ class Study:
             "total": [row.to_json() for row in self.total],
             "scenes": [{"scene": scene, **row.to_json()} for scene, row in self.scenes],
             "left_out": dict(self.left_out),
+            "notes": list(self.notes),
         }
 
 
@@ -58,6 +63,7 @@ def run_study(
     plans: Mapping[str, Mapping[int, PlanCandidates]],
     agents: Sequence[str] = AGENTS,
     fidelity: Fidelity = COMPATIBLE,
+    untrained: Collection[str] = (),
     progress: Callable[[str], object] = lambda words: None,
 ) -> Study:
     """Drive and score; the recorded driver comes first. A scene that cannot be used is left out, with the reason.
@@ -69,6 +75,7 @@ def run_study(
         plans: recorded plans by stamp, scored one by one.
         agents: `LOG`, `IDM`.
         fidelity: as released or as defined.
+        untrained: names of planners and plans whose weights were never trained.
         progress: told what is being done.
 
     Raises:
@@ -107,7 +114,14 @@ def run_study(
     if not rows:
         raise ScoringError("no scene can be scored: " + "; ".join(left_out.values()))
     total = tuple(summarise_windows(p, a, windows[p, a], without[p, a]) for p, a in drivers)
-    return Study(total, tuple(rows), tuple(worst), left_out)
+    notes = [f"{name}: the weights are untrained: these numbers mean nothing" for name in untrained]
+    notes += [
+        f"{row.planner}: {row.without_plan} windows have no plan that could be driven (none at that stamp, none valid, "
+        "or not finite) and are not in the means"
+        for row in total
+        if row.without_plan
+    ]
+    return Study(total, tuple(rows), tuple(worst), left_out, tuple(notes))
 
 
 def _worst(worlds: SceneWorlds, found: Mapping[tuple[str, str], Sequence[Window]]) -> list[WorstWindow]:

@@ -37,6 +37,7 @@ def navsim_html(study: Study, fidelity: str, command: str, facts: Mapping[str, s
             tag("div", tag("strong", f"{name} was left out."), reason, class_="callout", role="note")
             for name, reason in study.left_out.items()
         ],
+        [tag("div", f"{note}.", class_="callout", role="note") for note in study.notes],
         tag("h2", "PDMS (NAVSIM v1)"), tag("p", _PROTOCOL, class_="note"),
         card(_table(study.total, "pdms", tuple(PDMS_NAMES))),
         tag("h2", "EPDMS (NAVSIM v2)"), tag("p", _EPDMS_PROTOCOL, class_="note"),

@@ -19,7 +19,8 @@ _FOLDER = Path(__file__).parent
 class ReportContext:
     """What the bags cannot tell: `title`; `model`: its name; `source`: where the sensor data comes from, in words;
 
-    `playback`: how the bag was played; `command`: what was typed; `facts`: machine and versions by name.
+    `playback`: how the bag was played; `command`: what was typed; `facts`: machine and versions by name; `closed_loop`:
+    a section on drives in closed loop, made elsewhere.
     """
 
     title: str
@@ -28,6 +29,7 @@ class ReportContext:
     playback: str = ""
     command: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    closed_loop: Markup | None = None
 
 
 def report_html(
@@ -45,6 +47,7 @@ def report_html(
         _stepper(len(_shown(recording))),
         _frames(recording, look),
         tag("p", _READING, class_="note"),
+        context.closed_loop,
         tag("h2", "Time"),
         _latencies(metrics),
         tag("h2", "In and out"),

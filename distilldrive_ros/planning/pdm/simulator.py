@@ -27,11 +27,11 @@ def simulate(references: Array, ego: EgoStart, fidelity: Fidelity = COMPATIBLE, 
     out[:, 0] = ego.state()
     for step in range(references.shape[1] - 1):
         acceleration, steering_rate = tracker.commands(step, out[:, step])
-        out[:, step + 1] = _advance(out[:, step], acceleration, steering_rate, vehicle)
+        out[:, step + 1] = advance(out[:, step], acceleration, steering_rate, vehicle)
     return out
 
 
-def _advance(states: Array, acceleration: Array, steering_rate: Array, vehicle: Vehicle) -> Array:
+def advance(states: Array, acceleration: Array, steering_rate: Array, vehicle: Vehicle) -> Array:
     """States (P, 11) one step later: Euler with the old speed, heading and steering angle."""
     speed, heading = states[:, State.VX], states[:, State.HEADING]
     delta = states[:, State.STEERING_ANGLE]

@@ -256,4 +256,8 @@ def test_plans_of_a_replay_on_the_command_line(
     assert (replayed["planner"], replayed["agents"], replayed["windows"]) == ("replayed", "single plans", 4)
     # The recorded vehicle goes straight on at one speed, and so does the plan.
     assert replayed["pdms"]["PDMS"] == pytest.approx(recorded["pdms"]["PDMS"], abs=0.05)
-    assert "without" not in capsys.readouterr().out
+    assert "note:" not in capsys.readouterr().out
+    assert main(["replay", str(bag), "--model", "ego_mlp", "--out", str(tmp_path), "--force"]) == 0
+    capsys.readouterr()
+    assert main([*root, "--plans", plans]) == 0
+    assert "note: replayed: the weights are untrained: these numbers mean nothing" in capsys.readouterr().out

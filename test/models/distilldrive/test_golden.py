@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from distilldrive_ros.models.distilldrive.decoding import decode_map, decode_objects
+from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine
+from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentOutputs
 from distilldrive_ros.models.distilldrive.state import BankState, IdentityState, StudentState, state_tensors
 
-from .conftest import GoldenRun
+from .conftest import GoldenRun, InputsFactory
 
 # The first test builds the network and runs the full-size passes for all of them.
 pytestmark = pytest.mark.timeout(900)
@@ -221,3 +223,17 @@ def test_frame_1_as_stream(golden_run: GoldenRun, recorded: Recorded) -> None:
     assert np.quantile(deviation(scores.sort(descending=True).values, expected_scores), 0.98) <= 1e-3
     histogram = np.bincount(outputs.motion.period[0].numpy(), minlength=5)
     assert np.abs(histogram - np.bincount(recorded["frame1/motion_period"], minlength=5)).max() <= 0.02 * NUM_BOXES
+
+
+def test_bf16_image_network_keeps_the_plan(
+    reference_network: StudentNetwork, golden_inputs: InputsFactory, recorded: Recorded
+) -> None:
+    """Off by 0.033 m and 0.022 in the logits here; each command's best mode stays the same."""
+    engine, inputs = StudentEngine(reference_network, EngineOptions(precision="bf16")), golden_inputs(0)
+    with torch.inference_mode():
+        _, outputs = engine.decode_features(None, engine.extract_features(inputs.images), inputs)
+    offsets, logits = outputs.motion.plan_offsets[0].numpy(), outputs.motion.plan_logits[0].numpy()
+    expected = recorded["frame0/plan_logits"]
+    assert np.abs(offsets.cumsum(axis=-2) - recorded["frame0/plan_offsets"].cumsum(axis=-2)).max() <= 0.1
+    assert np.abs(logits - expected).max() <= 0.07
+    assert np.array_equal(logits.reshape(3, -1).argmax(axis=1), expected.reshape(3, -1).argmax(axis=1))

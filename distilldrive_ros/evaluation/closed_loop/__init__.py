@@ -1,0 +1,1 @@
+"""Closed-loop drives through worlds: scored, compared, drawn. The drives themselves are made by `worlds.driving`."""

@@ -1,0 +1,1 @@
+"""Drives through generated worlds as data set roots in the nuScenes v1.0 schema."""

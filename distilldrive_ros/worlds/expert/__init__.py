@@ -1,0 +1,1 @@
+"""A rule-based driver that knows the true state of the world."""

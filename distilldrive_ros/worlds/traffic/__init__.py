@@ -1,0 +1,1 @@
+"""Reactive traffic: SUMO behind a `WorldSession`."""

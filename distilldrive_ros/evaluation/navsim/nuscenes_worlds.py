@@ -15,13 +15,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from distilldrive_ros.bags.scene_source import SceneSource
 from distilldrive_ros.datasets.ego_track import EgoTrack
 from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.records import Scene
 from distilldrive_ros.datasets.route import Route, find_route
 from distilldrive_ros.datasets.route_region import RoadAreas, road_areas
+from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.geometry.poses import wrap
 from distilldrive_ros.planning.pdm.errors import ScoringError
 from distilldrive_ros.planning.pdm.states import STATE_SIZE, State

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from distilldrive_ros.environment.findings import Report
+from distilldrive_ros.environment.probes_extras import probe_extras, probe_shared_memory
 from distilldrive_ros.environment.probes_machine import (
     probe_compilers,
     probe_interpreter,
@@ -31,5 +32,7 @@ def examine() -> Report:
             *probe_ros_libraries(rclpy_works),
             *probe_compilers(),
             *probe_torch(reinstall),
+            *probe_extras(),
+            *probe_shared_memory(),
         )
     )

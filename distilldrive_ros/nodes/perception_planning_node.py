@@ -203,6 +203,9 @@ class PerceptionPlanningNode(LifecycleNode):
         self._stop_worker()
         self._diagnostics.stop()
         self._clock_watch.stop()
+        # What is frozen is never collected: the DDS participant would stay, and with it 64 MB of shared memory that
+        # outlive the process.
+        gc.unfreeze()
 
     def start_now(self) -> None:
         """Configure and activate, once, where `autostart` is set."""

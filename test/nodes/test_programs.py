@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,15 @@ def test_a_signal_is_a_clean_end(sign):
     for line in process.stderr:
         if "ready" in line:
             break
+    segments = shared_memory_of(process.pid)
+    assert segments
     process.send_signal(sign)
     assert process.wait(timeout=30) == 0
     assert process.stderr.read() == ""
+    assert not [path for path in segments if path.exists()], "its shared memory outlives it"
+
+
+def shared_memory_of(pid):
+    """Segments of Fast DDS that belong to one process: ports are shared by all of a domain."""
+    maps = Path(f"/proc/{pid}/maps").read_text().split()
+    return [Path(word) for word in sorted(set(maps)) if "/fastdds_" in word and "port" not in word]

@@ -22,7 +22,7 @@ from distilldrive_ros.scene.errors import ConfigurationError
 
 HISTORIES = tuple(f"next.queue.{name}" for name in ("agent_feature", "agent_box", "ego_feature", "ego_box"))
 
-# Two runtimes round differently, more with every frame of memory; the motion feels it most (3e-4 m seen in three frames).
+# Two runtimes round differently, more with every frame of memory; the motion feels it most (3e-4 m in three frames).
 ROUNDING = 2e-3
 
 

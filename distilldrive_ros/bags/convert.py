@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from distilldrive_ros.bags.file_part import FilePart
 from distilldrive_ros.bags.qos import SENSOR_QOS, TopicQos
 from distilldrive_ros.bags.sensor_messages import (
     camera_info_template,
@@ -64,6 +65,8 @@ from distilldrive_ros.scene.errors import BagError, DatasetError
 FORMAT_VERSION = 2
 SIDE_FILE = "conversion.json"
 _JPEG_START = b"\xff\xd8"
+# Smaller pictures are read: each of these is an open file until its chunk is written.
+FILE_PART_BYTES = 2**16
 
 Message = tuple[str, int, object]
 
@@ -263,20 +266,30 @@ class _SceneMessages:
             yield camera_info_topic(data.channel), stamp_ns, self.infos[data.channel].fill([stamp_ns])
         path = self.source.nuscenes.file(data)
         try:
-            content = self._read(path)
+            content = self._open(path) if camera else self._read(path)
         except FileNotFoundError:
             self.missing[data.channel] += 1
             return
         except OSError as error:
             raise DatasetError(f"{path} cannot be read: {error.strerror}; copy it again") from error
         self.report.bytes_copied += len(content)
-        if not camera:
+        if isinstance(content, memoryview) and not camera:
             points = points_of(content, path)
             yield LIDAR, stamp_ns, cloud_parts(stamp_ns, data.channel, points, path)
-        elif content[: len(_JPEG_START)] == _JPEG_START:
+        elif _start(content) == _JPEG_START:
             yield image_topic(data.channel), stamp_ns, image_parts(self.images[data.channel], stamp_ns, content)
         else:
-            raise DatasetError(f"image {path} is no JPEG file ({len(content)} bytes); copy it again")
+            size = len(content)
+            if isinstance(content, FilePart):
+                content.close()
+            raise DatasetError(f"image {path} is no JPEG file ({size} bytes); copy it again")
+
+    def _open(self, path: Path) -> FilePart | memoryview:
+        """A picture for the message written next: the file itself, or what is in it where it is small."""
+        if path.stat().st_size < FILE_PART_BYTES:
+            return self._read(path)
+        file = path.open("rb", buffering=0)
+        return FilePart(file, os.fstat(file.fileno()).st_size)
 
     def _read(self, path: Path) -> memoryview:
         """Content of a file, in memory that serves for the message written next (`BagWriter.reserve`)."""
@@ -286,3 +299,9 @@ class _SceneMessages:
             while filled < len(content) and (count := file.readinto(content[filled:])):
                 filled += count
         return content[:filled]
+
+
+def _start(content: FilePart | memoryview) -> bytes:
+    """The first bytes of a picture, as many as tell a JPEG stream."""
+    count = len(_JPEG_START)
+    return content.start(count) if isinstance(content, FilePart) else bytes(content[:count])

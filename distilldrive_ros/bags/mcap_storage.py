@@ -1,4 +1,4 @@
-"""MCAP writing without copies: images and point clouds go from their file's buffer to the disk as they are.
+"""MCAP writing without copies: images go from file to file within the kernel, all else from its buffer to the disk.
 
 `rosbags` copies every message five times on its way into a chunk. Here a chunk is a list of buffers that is written in
 one go, by a thread of its own while the next chunk is filled; all else (schemas, channels, indices, summary) stays with
@@ -19,6 +19,8 @@ from typing import Any
 from rosbags.interfaces import Connection
 from rosbags.rosbag2.enums import CompressionMode
 from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
+
+from distilldrive_ros.bags.file_part import FilePart
 
 Buffer = bytes | bytearray | memoryview
 
@@ -41,7 +43,7 @@ class ScatterMcapWriter(McapWriter):
     def __init__(self, path: Path, compression: CompressionMode) -> None:
         """Open the file in the bag's folder."""
         super().__init__(path, compression)
-        self._parts: list[Buffer] = []
+        self._parts: list[Buffer | FilePart] = []
         self._size = 0
         # One to fill while the other is written.
         self._memory, self._other_memory = (memoryview(bytearray(CHUNK_BYTES + RESERVE_BYTES)) for _ in range(2))
@@ -65,13 +67,13 @@ class ScatterMcapWriter(McapWriter):
         Args:
             connection: its topic.
             timestamp: log time, ns.
-            data: CDR as one buffer, or a tuple of buffers that follow each other. They are kept until their chunk is
-                written and must not change.
+            data: CDR as one buffer, or a tuple of buffers and files that follow each other. They are kept until their
+                chunk is written and must not change.
 
         Raises:
             OSError: the disk is full, or an earlier chunk could not be written.
         """
-        parts: Sequence[Buffer] = data if isinstance(data, tuple) else (data,)
+        parts: Sequence[Buffer | FilePart] = data if isinstance(data, tuple) else (data,)
         self._take_declarations()
         length = sum(len(p) for p in parts)
         self.message_start_time = min(timestamp, self.message_start_time)
@@ -113,7 +115,7 @@ class ScatterMcapWriter(McapWriter):
         if writing is not None:
             writing.result()
 
-    def _write_chunk(self, chunk: PendingChunk, parts: Sequence[Buffer], size: int) -> None:
+    def _write_chunk(self, chunk: PendingChunk, parts: Sequence[Buffer | FilePart], size: int) -> None:
         """Write a chunk and its message indices; remember the entry of the chunk index. On the disk's thread."""
         file = self.bio
         start, end = chunk.message_start_time, chunk.message_end_time
@@ -134,18 +136,22 @@ class ScatterMcapWriter(McapWriter):
         record.write(struct.pack("<QIQQ", file.tell() - chunk_end, 0, size, size))
         self.chunks.append(record)
 
-    def _write_parts(self, all_parts: Sequence[Buffer]) -> None:
-        """Hand all buffers to the kernel at once: joining them first would copy every image."""
+    def _write_parts(self, parts: Sequence[Buffer | FilePart]) -> None:
+        """Hand buffers to the kernel many at once, and files whole: joining them first would copy every image."""
         self.bio.flush()
         descriptor = self.bio.fileno()
-        for first in range(0, len(all_parts), _MOST_BUFFERS):
-            parts = all_parts[first : first + _MOST_BUFFERS]
-            written = os.writev(descriptor, parts)
-            rest = sum(len(p) for p in parts) - written
-            if rest:  # a nearly full disk takes a part only; the next attempt says why
-                joined = memoryview(b"".join(parts))
-                while rest:
-                    rest -= os.write(descriptor, joined[-rest:])
+        buffers: list[Buffer] = []
+        try:
+            for part in parts:
+                if isinstance(part, FilePart):
+                    _write_buffers(descriptor, buffers)
+                    buffers = []
+                    part.send(descriptor)
+                else:
+                    buffers.append(part)
+            _write_buffers(descriptor, buffers)
+        finally:
+            _close_files(parts)
         self.bio.seek(0, os.SEEK_END)
 
     def close(self, version: int, metadata: str) -> None:
@@ -161,4 +167,21 @@ class ScatterMcapWriter(McapWriter):
     def abort(self) -> None:
         """Give up: let the chunk that is being written end, then close the file as it is."""
         self._disk.shutdown()
+        _close_files(self._parts)
         super().abort()
+
+
+def _write_buffers(descriptor: int, buffers: Sequence[Buffer]) -> None:
+    for first in range(0, len(buffers), _MOST_BUFFERS):
+        some = buffers[first : first + _MOST_BUFFERS]
+        rest = sum(len(b) for b in some) - os.writev(descriptor, some)
+        if rest:  # a nearly full disk takes a part only; the next attempt says why
+            joined = memoryview(b"".join(some))
+            while rest:
+                rest -= os.write(descriptor, joined[-rest:])
+
+
+def _close_files(parts: Sequence[Buffer | FilePart]) -> None:
+    for part in parts:
+        if isinstance(part, FilePart):
+            part.close()

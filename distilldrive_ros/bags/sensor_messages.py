@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distilldrive_ros.bags.cdr_templates import MessageTemplate, placeholder_numbers, placeholder_stamp_ns
+from distilldrive_ros.bags.file_part import FilePart
 from distilldrive_ros.bags.mcap_storage import Buffer
 from distilldrive_ros.bags.topics import (
     BASE_FRAME,
@@ -28,6 +29,7 @@ from distilldrive_ros.datasets.records import CalibratedSensor
 from distilldrive_ros.scene.errors import DatasetError
 
 Numbers = Sequence[float] | NDArray[np.float64]
+Picture = TypeVar("Picture", bound=Buffer | FilePart)
 
 # Variance of a velocity that could not be computed, (m/s)^2 and (rad/s)^2: consumers must not trust the zeros.
 UNKNOWN_VARIANCE = 1e6
@@ -151,7 +153,7 @@ def image_template(camera: str) -> MessageTemplate:
     return MessageTemplate(message, COMPRESSED_IMAGE)
 
 
-def image_parts(template: MessageTemplate, stamp_ns: int, jpeg: Buffer) -> tuple[Buffer, ...]:
+def image_parts(template: MessageTemplate, stamp_ns: int, jpeg: Picture) -> tuple[bytearray, Picture]:
     """sensor_msgs/CompressedImage as buffers, the JPEG stream untouched. The empty sequence's length comes last."""
     front = template.fill([stamp_ns])
     _U32.pack_into(front, len(front) - 4, len(jpeg))

@@ -22,6 +22,7 @@ from distilldrive_ros.bags.bag_metadata import (
     metadata_text,
     qos_text,
 )
+from distilldrive_ros.bags.file_part import FilePart
 from distilldrive_ros.bags.mcap_storage import Buffer, ScatterMcapWriter
 from distilldrive_ros.bags.qos import DEFAULT_QOS, TopicQos
 from distilldrive_ros.bags.typestore import message_types, type_hash
@@ -145,7 +146,8 @@ class BagWriter:
         Args:
             topic: declared before.
             message: an object of `message_types().types[type]`, or its serialised CDR: one buffer, or a tuple of
-                buffers that follow each other (an image's header and its bytes). They must not be changed afterwards.
+                buffers and files that follow each other (an image's header and its file). They must not be changed
+                afterwards.
             stamp_ns: log time, nanoseconds. Any order is readable; rising order reads fastest.
 
         Raises:
@@ -155,7 +157,7 @@ class BagWriter:
         if connection is None:
             raise BagError(f"topic {topic} was not declared with add_topic in {self.path}")
         if isinstance(message, (bytes, bytearray, memoryview, tuple)):
-            cdr: Buffer | tuple[Buffer, ...] = message
+            cdr: Buffer | tuple[Buffer | FilePart, ...] = message
         else:
             cdr = message_types().serialize_cdr(message, connection.msgtype)
         try:

@@ -30,12 +30,17 @@ def test_seeds_go_through_all_kinds_and_turns_in_balance() -> None:
     scenarios = [draw_scenario(seed) for seed in range(360)]
     assert {s.kind for s in scenarios} == set(ScenarioKind)
     assert [draw_scenario(seed) for seed in range(360)] == scenarios
-    turns = Counter(s.turn for s in scenarios if s.kind in TURNING)
-    assert turns[Command.LEFT] > 0.3 * turns.total()
-    assert turns[Command.RIGHT] > 0.3 * turns.total()
-    assert turns[Command.STRAIGHT] > 0.1 * turns.total()
+    assert set(Counter(s.turn for s in scenarios).values()) == {120}
+    for first in range(40):
+        assert len({s.turn for s in scenarios[first : first + 3]}) == 3
+    # Every turn comes up at every kind of junction.
+    junctions = Counter((s.kind, s.turn) for s in scenarios if s.kind in TURNING)
+    assert len(junctions) == 3 * len(TURNING)
+    assert min(junctions.values()) >= 8
     assert len({s.name for s in scenarios}) == 360
     assert [draw_scenario(s, [ScenarioKind.EMPTY]).kind for s in range(3)] == [ScenarioKind.EMPTY] * 3
+    chosen = [draw_scenario(s, [ScenarioKind.ROUNDABOUT, ScenarioKind.EMPTY]) for s in range(6)]
+    assert Counter(s.kind for s in chosen) == {ScenarioKind.ROUNDABOUT: 5, ScenarioKind.EMPTY: 1}
     nights = [draw_appearance(s).sun_elevation_deg < 0 for s in scenarios]
     assert 0.05 < np.mean(nights) < 0.2
 

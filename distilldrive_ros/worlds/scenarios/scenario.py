@@ -117,20 +117,39 @@ class Scenario:
             raise WorldError(f"scenario {self.kind.value}: {name} is {value}; it must lie between {low} and {high}")
 
 
-# How often each kind comes up. Junctions more often, so that turns are as frequent as driving straight on.
-_DECK = (
-    ScenarioKind.FOUR_WAY_LIGHTS, ScenarioKind.STRAIGHT, ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.CURVED,
-    ScenarioKind.T_JUNCTION, ScenarioKind.PARKED_CARS, ScenarioKind.FOUR_WAY_LIGHTS, ScenarioKind.CROSSING,
-    ScenarioKind.ROUNDABOUT, ScenarioKind.CUT_IN, ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.HARD_BRAKING,
-    ScenarioKind.T_JUNCTION, ScenarioKind.CONSTRUCTION, ScenarioKind.FOUR_WAY_LIGHTS, ScenarioKind.MERGE,
-    ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.EMPTY,
+# What comes up, in turn, for each command. Junctions with lights and with priority are the usual places to turn.
+_TURNS_AT = (
+    ScenarioKind.FOUR_WAY_LIGHTS, ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.T_JUNCTION,
+    ScenarioKind.FOUR_WAY_LIGHTS, ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.ROUNDABOUT,
 )  # fmt: skip
-# Turns left and right outweigh straight ones at junctions: all other kinds go straight.
-_TURNS = (Command.LEFT, Command.RIGHT, Command.LEFT, Command.RIGHT, Command.STRAIGHT)
+_STRAIGHT_ON = (
+    ScenarioKind.STRAIGHT, ScenarioKind.CURVED, ScenarioKind.PARKED_CARS, ScenarioKind.FOUR_WAY_LIGHTS,
+    ScenarioKind.CROSSING, ScenarioKind.CUT_IN, ScenarioKind.HARD_BRAKING, ScenarioKind.CONSTRUCTION,
+    ScenarioKind.FOUR_WAY_PRIORITY, ScenarioKind.MERGE, ScenarioKind.EMPTY, ScenarioKind.T_JUNCTION,
+    ScenarioKind.ROUNDABOUT,
+)  # fmt: skip
+_COMMANDS = (Command.LEFT, Command.STRAIGHT, Command.RIGHT)
+
+
+def _kind_and_turn(seed: int, kinds: Sequence[ScenarioKind] | None) -> tuple[ScenarioKind, Command]:
+    """Every three seeds in a row hold one route to the left, one straight on and one to the right.
+
+    Kinds without a junction only go straight: a choice of kinds with none has no turns, and a choice of one kind with
+    a junction goes through all three commands there.
+    """
+    turning = tuple(kind for kind in kinds if kind in TURNING) if kinds is not None else _TURNS_AT
+    straight = tuple(kinds) if kinds is not None else _STRAIGHT_ON
+    if not turning:
+        return straight[seed % len(straight)], Command.STRAIGHT
+    turn = _COMMANDS[seed % 3]
+    # Half a round further, so that a place seen with a left turn is followed by another one with a right turn.
+    number = seed // 3 + (len(turning) // 2 if turn == Command.RIGHT else 0)
+    deck = straight if turn == Command.STRAIGHT else turning
+    return deck[number % len(deck)], turn
 
 
 def draw_scenario(seed: int, kinds: Sequence[ScenarioKind] | None = None, duration_s: float = DURATION_S) -> Scenario:
-    """The scenario of a seed: consecutive seeds go through all kinds and turns.
+    """The scenario of a seed: consecutive seeds go through all kinds, with turns in balance.
 
     Args:
         seed: decides everything.
@@ -142,14 +161,12 @@ def draw_scenario(seed: int, kinds: Sequence[ScenarioKind] | None = None, durati
     """
     if kinds is not None and not kinds:
         raise WorldError("no kind of scenario to choose from; name at least one")
-    deck = tuple(kinds) if kinds is not None else _DECK
     if not 0 <= seed < 2**31:
         raise WorldError(f"the seed is {seed}; it must lie between 0 and {2**31 - 1}")
     rng = np.random.default_rng((seed, 0x5CE7A210))
-    kind = deck[seed % len(deck)]
+    kind, turn = _kind_and_turn(seed, kinds)
     fewest, most = LANES.get(kind, ALL_LANES)
     slowest, fastest = SPEEDS.get(kind, ALL_SPEEDS)
-    turn = _TURNS[int(rng.integers(len(_TURNS)))] if kind in TURNING else Command.STRAIGHT
     quiet = kind == ScenarioKind.EMPTY
     return Scenario(
         kind=kind,

@@ -41,6 +41,12 @@ def student_config(config: TrainConfig) -> DistillDriveConfig:
     return chosen if config.model.generative else without_generative(chosen)
 
 
+def teacher_dimensions(config: TrainConfig) -> TeacherConfig:
+    """Dimensions of the teacher. Raises ConfigurationError for an unknown preset."""
+    chosen = teacher_config.preset(config.model.teacher)
+    return teacher_config.fixed(chosen) if config.model.repaired else chosen
+
+
 def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:
     """Dimensions of the camera+LiDAR model. Raises ConfigurationError for an unknown preset."""
     return diffusion_presets.preset(config.model.diffusiondrive)
@@ -50,7 +56,7 @@ def frame_limits(config: TrainConfig) -> FrameLimits | None:
     """What a frame may hold where a teacher is at work; None where none is. Raises ConfigurationError."""
     if config.stage == "perception" or (config.stage == "student" and not config.options.distillation):
         return None
-    teacher = _teacher_config(config)
+    teacher = teacher_dimensions(config)
     return FrameLimits(teacher.max_agents, teacher.max_polylines)
 
 
@@ -116,16 +122,11 @@ def _diffusion_network(config: TrainConfig, generator: torch.Generator) -> Diffu
 
 
 def _teacher(config: TrainConfig, anchors: AnchorSet | None, generator: torch.Generator) -> TeacherNetwork:
-    network = untrained_teacher(_teacher_config(config), generator)
+    network = untrained_teacher(teacher_dimensions(config), generator)
     if anchors is not None:
         set_anchors(network, anchors.motion, anchors.plan)
     draw_encoder_biases(network, generator)
     return network
-
-
-def _teacher_config(config: TrainConfig) -> TeacherConfig:
-    chosen = teacher_config.preset(config.model.teacher)
-    return teacher_config.fixed(chosen) if config.model.repaired else chosen
 
 
 def _trained_teacher(

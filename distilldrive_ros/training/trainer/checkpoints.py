@@ -48,6 +48,7 @@ class CheckpointFolder:
         self._folder = folder
         self._keep = config.run.keep_checkpoints
         self._identity = {**_flat(plain(config)), "streams": streams}
+        self._defaults = _flat(plain(TrainConfig(config.stage)))
         for name in _FREE:
             del self._identity[name]
 
@@ -95,6 +96,8 @@ class CheckpointFolder:
             partial.unlink(missing_ok=True)
 
     def _check(self, path: Path, found: Mapping[str, Any]) -> None:
+        # A setting that came after the checkpoint was written had no other value then than its default.
+        found = {**{name: self._defaults[name] for name in self._identity if name in self._defaults}, **found}
         names = sorted(set(found) | set(self._identity))
         different = [
             f"{name} ({found.get(name)!r} there, {self._identity.get(name)!r} here)"

@@ -66,9 +66,10 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
         return ImitationStage(_diffusion_network(config, generator), noise)
     dimensions = student_config(config)
     anchors = read_anchors(config.model.anchors, dimensions) if config.model.anchors is not None else None
-    if config.stage == "teacher":
-        return TeacherStage(_teacher(config, anchors, generator), value=config.options.value)
     options = fixed_options(config.options) if config.model.repaired else config.options
+    if config.stage == "teacher":
+        teacher = _teacher(config, anchors, generator)
+        return TeacherStage(teacher, value=options.value, value_gradient=options.value_gradient)
     student = untrained_network(dimensions, generator, anchors)
     draw_encoder_biases(student, generator)
     if config.stage == "perception":

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch.utils.data import Dataset
 
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
+from distilldrive_ros.training.diffusion.augmentation import NO_CHANGE, DiffusionAugmentation, augmented
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch, join_frames
+from distilldrive_ros.training.diffusion.frame_store import FrameStore
 from distilldrive_ros.training.diffusion.frames import DiffusionFrames
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch, first_readable
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 
 
 class RequestedFrames(Dataset[LoadedBatch[DiffusionBatch]]):
-    """Frames are independent: every section is one key frame."""
+    """Frames are independent: every section is one key frame. Every draw follows from the seed and the request."""
 
-    def __init__(self, scenes: Sequence[SceneSource], config: DiffusionDriveConfig) -> None:
-        """Raises ConfigurationError when the network plans other steps than the targets have."""
-        self._frames = DiffusionFrames(scenes, config)
+    def __init__(
+        self,
+        scenes: Sequence[SceneSource],
+        config: DiffusionDriveConfig,
+        store: FrameStore | None = None,
+        augmentation: DiffusionAugmentation = NO_CHANGE,
+        seed: int = 0,
+    ) -> None:
+        """`store` keeps what was prepared. Raises ConfigurationError when the network plans other steps than the
+        targets have."""
+        self._frames = DiffusionFrames(scenes, config, store)
         self._scenes = list(scenes)
+        self._augmentation = augmentation
+        self._seed = seed
         self.sections = [
             Section(number, k, k + 1) for number, scene in enumerate(scenes) for k in range(len(scene.key_frames))
         ]
@@ -43,10 +56,14 @@ class RequestedFrames(Dataset[LoadedBatch[DiffusionBatch]]):
         near = sorted(range(len(scene.key_frames)), key=lambda k: abs(k - request.key_frame))
         return first_readable(
             near,
-            lambda k: self._frames[first + k],
+            lambda k: self._frame(first + k, request),
             lambda k: f"{scene.scene.name}/{scene.key_frames[k].sample.token}",
             scene.scene.name,
         )
+
+    def _frame(self, index: int, request: FrameRequest) -> DiffusionBatch:
+        rng = np.random.default_rng([self._seed, request.iteration, request.lane])
+        return augmented(self._frames[index], self._augmentation, rng)
 
 
 def collate_frames(frames: Sequence[LoadedBatch[DiffusionBatch]]) -> LoadedBatch[DiffusionBatch]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.training.diffusion.augmentation import NO_CHANGE, DiffusionAugmentation
 from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig
 
@@ -144,13 +145,14 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training of `stage`, one of `STAGES`; `diffusiondrive` has no options and no augmentation."""
+    """A training of `stage`, one of `STAGES`. The stage `diffusiondrive` has an augmentation of its own."""
 
     stage: str
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     options: TrainingOptions = field(default_factory=TrainingOptions)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    diffusion_augmentation: DiffusionAugmentation = NO_CHANGE
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
 

@@ -13,6 +13,7 @@ from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
+from distilldrive_ros.training.diffusion.frame_store import FrameStore
 from distilldrive_ros.training.diffusion.requests import RequestedFrames, collate_frames
 from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
 from distilldrive_ros.training.pipeline.frames import ImageSettings
@@ -35,7 +36,9 @@ def batches(config: TrainConfig, processes: Processes, start: int, progress: Pro
         StorageError: the cache cannot be written to.
     """
     if config.stage == "diffusiondrive":
-        frames = RequestedFrames(_sources(config, progress), diffusion_config(config))
+        scenes, network = _sources(config, progress), diffusion_config(config)
+        store = FrameStore(config.data.cache, scenes[0].nuscenes, network)
+        frames = RequestedFrames(scenes, network, store, config.diffusion_augmentation, config.run.seed)
         return _loader(config, processes, start, frames, frames.sections, collate_frames)
     return _streams(config, processes, start, progress)
 

@@ -21,6 +21,7 @@ from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.anchors.anchor_file import read_anchors, read_drive_modes
+from distilldrive_ros.training.diffusion.augmentation import require_mirror_images
 from distilldrive_ros.training.diffusion.imitation import ImitationStage
 from distilldrive_ros.training.options import fixed_options, fixed_student, without_generative
 from distilldrive_ros.training.pipeline.frames import FrameLimits
@@ -99,6 +100,8 @@ def _diffusion_network(config: TrainConfig, generator: torch.Generator) -> Diffu
         modes = read_drive_modes(config.model.anchors, dimensions)
         with torch.no_grad():
             network.trajectory_head.plan_anchor.copy_(modes)
+    if config.diffusion_augmentation.mirror > 0:
+        require_mirror_images(network.trajectory_head.plan_anchor)
     return network
 
 

@@ -8,7 +8,7 @@ from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.training.losses.latent import LatentAlignment
 from distilldrive_ros.training.losses.value import ValueGradient
-from distilldrive_ros.training.losses.weights import LossWeights
+from distilldrive_ros.training.losses.weights import LossWeights, PlanDistillationWeights
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class TrainingOptions:
     reinforcement part changes, None as published or, in a repaired training, the value alone. `latent_noise` draws the
     latent of the future instead of taking its mean, `grid_mask` is the probability of holes in the images.
 
+    The camera+LiDAR model takes `distillation`, with a teacher's weights, and `plan_distillation`, nothing else.
+
     Raises ConfigurationError from the constructor when the probability is none.
     """
 
@@ -32,6 +34,7 @@ class TrainingOptions:
     latent_noise: bool = True
     grid_mask: float = 0.7
     weights: LossWeights = field(default_factory=LossWeights)
+    plan_distillation: PlanDistillationWeights = field(default_factory=PlanDistillationWeights)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.grid_mask <= 1.0:

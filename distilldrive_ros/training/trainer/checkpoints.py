@@ -47,8 +47,8 @@ class CheckpointFolder:
         """`streams`: batch size of all processes together."""
         self._folder = folder
         self._keep = config.run.keep_checkpoints
-        self._identity = {**_flat(plain(config)), "streams": streams}
-        self._defaults = _flat(plain(TrainConfig(config.stage)))
+        self._identity = {**_flat(plain(config)), "streams": streams, "distilled plans": config.plan_distillation}
+        self._defaults = {**_flat(plain(TrainConfig(config.stage))), "distilled plans": False}
         for name in _FREE:
             del self._identity[name]
 

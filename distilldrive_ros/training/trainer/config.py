@@ -58,7 +58,8 @@ class ModelConfig:
 
     `repaired`: without the published networks' defects; `generative` False leaves the generative module out.
     `anchors`: file of `train anchors`, None for plain geometry. Of the student stage: `perception_weights` of stage 1,
-    `teacher_weights` of stage 0.
+    `teacher_weights` of stage 0. With `teacher_weights` the camera+LiDAR model is distilled, too, unless
+    `options.distillation` is false.
     """
 
     student: str = "student_tiny"
@@ -159,3 +160,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _one_of("stage", self.stage, STAGES)
+        if self.plan_distillation and self.diffusion_augmentation.mirror > 0:
+            raise ConfigurationError(
+                "a teacher sees the world as it is: set diffusion_augmentation.mirror to 0, or options.distillation to "
+                "false"
+            )
+
+    @property
+    def plan_distillation(self) -> bool:
+        """Whether a teacher is at the side of the camera+LiDAR model: where its weights are given and not refused."""
+        return self.stage == "diffusiondrive" and self.options.distillation and self.model.teacher_weights is not None

@@ -12,13 +12,16 @@ from torch.utils.data import DataLoader, Dataset
 from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS
 from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
 from distilldrive_ros.training.diffusion.frame_store import FrameStore
+from distilldrive_ros.training.diffusion.lessons import LessonBook
 from distilldrive_ros.training.diffusion.requests import RequestedFrames, collate_frames
 from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
 from distilldrive_ros.training.pipeline.frames import ImageSettings
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch
 from distilldrive_ros.training.pipeline.sequences import Section, StreamingSampler, split_scenes
+from distilldrive_ros.training.targets.scene import SceneTargets
 from distilldrive_ros.training.targets.scene_files import load_or_make_targets
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.processes import Processes
@@ -38,20 +41,18 @@ def batches(config: TrainConfig, processes: Processes, start: int, progress: Pro
     if config.stage == "diffusiondrive":
         scenes, network = _sources(config, progress), diffusion_config(config)
         store = FrameStore(config.data.cache, scenes[0].nuscenes, network)
-        frames = RequestedFrames(scenes, network, store, config.diffusion_augmentation, config.run.seed)
+        limits = frame_limits(config)
+        lessons = None
+        if limits is not None:
+            lessons = LessonBook(_targets(config, NUSCENES_CAMERAS, processes, lambda scene: None), limits)
+        frames = RequestedFrames(scenes, network, store, config.diffusion_augmentation, config.run.seed, lessons)
         return _loader(config, processes, start, frames, frames.sections, collate_frames)
     return _streams(config, processes, start, progress)
 
 
 def _streams(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
     data, network = config.data, student_config(config)
-    if not processes.is_main:
-        processes.wait()  # the main process fills the cache first
-    try:
-        scenes = load_or_make_targets(data.dataroot, data.version, data.scenes, network.cameras, data.cache, progress)
-    finally:
-        if processes.is_main:
-            processes.wait()
+    scenes = _targets(config, network.cameras, processes, progress)
     if network.map.num_points != scenes[0].lines.shape[1]:
         raise ConfigurationError(f"targets have lines of 20 points, the network {network.map.num_points}; choose 20")
     sections = split_scenes([scene.key_frames for scene in scenes], data.sequence_parts)
@@ -62,6 +63,19 @@ def _streams(config: TrainConfig, processes: Processes, start: int, progress: Pr
         scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache, frame_limits(config)
     )
     return _loader(config, processes, start, frames, sections, collate)
+
+
+def _targets(
+    config: TrainConfig, cameras: tuple[str, ...], processes: Processes, progress: Progress
+) -> list[SceneTargets]:
+    data = config.data
+    if not processes.is_main:
+        processes.wait()  # the main process fills the cache first
+    try:
+        return load_or_make_targets(data.dataroot, data.version, data.scenes, cameras, data.cache, progress)
+    finally:
+        if processes.is_main:
+            processes.wait()
 
 
 def _sources(config: TrainConfig, progress: Progress) -> list[SceneSource]:

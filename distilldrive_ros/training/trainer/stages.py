@@ -22,6 +22,7 @@ from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.anchors.anchor_file import read_anchors, read_drive_modes
 from distilldrive_ros.training.diffusion.augmentation import require_mirror_images
+from distilldrive_ros.training.diffusion.distilled import DistilledImitationStage
 from distilldrive_ros.training.diffusion.imitation import ImitationStage
 from distilldrive_ros.training.options import fixed_options, fixed_student, without_generative
 from distilldrive_ros.training.pipeline.frames import FrameLimits
@@ -48,7 +49,8 @@ def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:
 
 def frame_limits(config: TrainConfig) -> FrameLimits | None:
     """What a frame may hold where a teacher is at work; None where none is. Raises ConfigurationError."""
-    if config.stage == "perception" or (config.stage == "student" and not config.options.distillation):
+    idle = {"perception": True, "student": not config.options.distillation}
+    if idle.get(config.stage, config.stage == "diffusiondrive" and not config.plan_distillation):
         return None
     teacher = _teacher_config(config)
     return FrameLimits(teacher.max_agents, teacher.max_polylines)
@@ -64,7 +66,7 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     generator = torch.Generator().manual_seed(config.run.seed)
     noise = config.run.seed + rank
     if config.stage == "diffusiondrive":
-        return ImitationStage(_diffusion_network(config, generator), noise)
+        return _imitation_stage(config, generator, noise)
     dimensions = student_config(config)
     anchors = read_anchors(config.model.anchors, dimensions) if config.model.anchors is not None else None
     options = fixed_options(config.options) if config.model.repaired else config.options
@@ -78,6 +80,14 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     if config.model.perception_weights is not None:
         _load_perception(student, config)
     return StudentStage(student, _trained_teacher(config, anchors, generator), options, noise)
+
+
+def _imitation_stage(config: TrainConfig, generator: torch.Generator, noise: int) -> ImitationStage:
+    network = _diffusion_network(config, generator)
+    teacher = _trained_teacher(config, None, generator) if config.plan_distillation else None
+    if teacher is None:
+        return ImitationStage(network, noise)
+    return DistilledImitationStage(network, teacher, generator, noise, distillation=config.options.plan_distillation)
 
 
 @torch.no_grad()

@@ -58,8 +58,9 @@ class ModelConfig:
 
     `repaired`: without the published networks' defects; `generative` False leaves the generative module out.
     `anchors`: file of `train anchors`, None for plain geometry. Of the student stage: `perception_weights` of stage 1,
-    `teacher_weights` of stage 0. With `teacher_weights` the camera+LiDAR model is distilled, too, unless
-    `options.distillation` is false.
+    `teacher_weights` of stage 0; `freeze_perception` leaves perception as stage 1 made it: what it sees is computed
+    once and kept in `data.cache`, without augmentation, and motion and planning alone are trained. With
+    `teacher_weights` the camera+LiDAR model is distilled, too, unless `options.distillation` is false.
     """
 
     student: str = "student_tiny"
@@ -70,6 +71,7 @@ class ModelConfig:
     anchors: Path | None = None
     perception_weights: Path | None = None
     teacher_weights: Path | None = None
+    freeze_perception: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _one_of("stage", self.stage, STAGES)
+        if self.model.freeze_perception and (self.stage != "student" or self.model.perception_weights is None):
+            raise ConfigurationError(
+                "model.freeze_perception is for the student stage, with model.perception_weights (of `distilldrive "
+                "train perception`); give them, or set it to false"
+            )
         if self.plan_distillation and self.diffusion_augmentation.mirror > 0:
             raise ConfigurationError(
                 "a teacher sees the world as it is: set diffusion_augmentation.mirror to 0, or options.distillation to "

@@ -16,7 +16,7 @@ from distilldrive_ros.training.trainer.checkpoints import (
 )
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.config_file import plain
-from distilldrive_ros.training.trainer.data import batches
+from distilldrive_ros.training.trainer.data import batches, training_frames
 from distilldrive_ros.training.trainer.loop import Trainer, TrainingResult
 from distilldrive_ros.training.trainer.processes import join_processes
 from distilldrive_ros.training.trainer.stages import build_stage
@@ -54,7 +54,8 @@ def train(
             text = yaml.safe_dump(plain(config), sort_keys=False)
             write_whole_file(out / CONFIG_FILE, lambda stream: stream.write(text.encode()))
         start = trainer.resume() if resume else 0
-        result = trainer.run(batches(config, processes, start, progress), start)
+        frames = training_frames(config, processes, progress)
+        result = trainer.run(batches(config, processes, start, frames), start)
         if processes.is_main:
             write_weights(out / WEIGHTS_FILE, stage.weights())
         processes.wait()

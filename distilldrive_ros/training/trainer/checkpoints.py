@@ -25,7 +25,7 @@ _PATTERN = "checkpoint-*.pt"
 _FREE = (
     "data.dataroot", "data.cache", "data.workers", "model.anchors", "model.perception_weights",
     "model.teacher_weights", "run.device", "run.threads", "run.checkpoint_interval", "run.keep_checkpoints",
-    "run.log_interval", "run.batch_size",
+    "run.log_interval", "run.batch_size", "run.held_out_interval", "data.held_out_dataroot",
 )  # fmt: skip
 
 _LOG = logging.getLogger(__name__)

@@ -38,6 +38,9 @@ class DataConfig:
 
     `cache` keeps targets and reduced pictures; `sequence_parts`: each scene is cut into so many sequences; `workers`
     load frames beside the training process (0: the process itself does).
+
+    Held out: `held_out_scenes` of this root, which are then not trained on; or of `held_out_dataroot` (none named: all
+    of them) and `held_out_version`, where those are given.
     """
 
     dataroot: Path = Path("data/nuscenes")
@@ -46,10 +49,18 @@ class DataConfig:
     cache: Path = Path("out/train/cache")
     sequence_parts: int = 2
     workers: int = 2
+    held_out_scenes: tuple[str, ...] = ()
+    held_out_dataroot: Path | None = None
+    held_out_version: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _check("data", {"sequence_parts": (self.sequence_parts, 1, 1000), "workers": (self.workers, 0, 128)})
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are frames that training must not see."""
+        return bool(self.held_out_scenes) or self.held_out_dataroot is not None
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,8 @@ class RunConfig:
 
     `precision` of the image network: fp32 or bf16 (autocast). `dropout` False and `frozen_norm` True (batch norm keeps
     its running statistics) suit very small data. A checkpoint every `checkpoint_interval`, the last `keep_checkpoints`
-    stay; numbers every `log_interval`. `threads` of torch, 0 for its own choice.
+    stay; numbers every `log_interval`. `threads` of torch, 0 for its own choice. Losses on the frames held out every
+    `held_out_interval` and at the end, 0 for never; the weights with the lowest total are kept beside the last ones.
     """
 
     iterations: int = 1000
@@ -126,6 +138,7 @@ class RunConfig:
     checkpoint_interval: int = 500
     keep_checkpoints: int = 2
     log_interval: int = 10
+    held_out_interval: int = 0
     device: str = "auto"
     threads: int = 0
 
@@ -141,6 +154,7 @@ class RunConfig:
                 "checkpoint_interval": (self.checkpoint_interval, 1, math.inf),
                 "keep_checkpoints": (self.keep_checkpoints, 1, 1000),
                 "log_interval": (self.log_interval, 1, math.inf),
+                "held_out_interval": (self.held_out_interval, 0, math.inf),
                 "threads": (self.threads, 0, 1024),
             },
         )
@@ -166,6 +180,11 @@ class TrainConfig:
             raise ConfigurationError(
                 "model.freeze_perception is for the student stage, with model.perception_weights (of `distilldrive "
                 "train perception`); give them, or set it to false"
+            )
+        if self.run.held_out_interval and not self.data.held_out:
+            raise ConfigurationError(
+                "run.held_out_interval needs frames that are not trained on; name data.held_out_scenes or "
+                "data.held_out_dataroot, or set it to 0"
             )
         if self.plan_distillation and self.diffusion_augmentation.mirror > 0:
             raise ConfigurationError(

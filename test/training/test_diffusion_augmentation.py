@@ -41,13 +41,6 @@ CONFIG = diffusiondrive_tiny()
 
 
 @pytest.fixture(scope="module")
-def source(demo_root: Path) -> SceneSource:
-    nuscenes = NuScenes(demo_root, VERSION)
-    scene = nuscenes.scenes[0]
-    return SceneSource(nuscenes, scene, open_map(demo_root, scene.location))
-
-
-@pytest.fixture(scope="module")
 def frame(source: SceneSource) -> DiffusionBatch:
     return DiffusionFrames([source], CONFIG)[1]
 

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
-from distilldrive_ros.datasets.map_expansion import open_map
-from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.models.diffusiondrive.checkpoint import is_selector_entry
 from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, Variant, diffusiondrive_tiny
@@ -67,13 +65,6 @@ def stage_of(teacher: TeacherConfig | None = None) -> DistilledImitationStage:
 def targets(demo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> SceneTargets:
     (only,) = load_or_make_targets(demo_root, VERSION, [], NUSCENES_CAMERAS, tmp_path_factory.mktemp("cache"))
     return only
-
-
-@pytest.fixture(scope="module")
-def source(demo_root: Path) -> SceneSource:
-    nuscenes = NuScenes(demo_root, VERSION)
-    scene = nuscenes.scenes[0]
-    return SceneSource(nuscenes, scene, open_map(demo_root, scene.location))
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,9 @@ class DistilledStage(Stage):
         }
         if self.options.value:
             value = self.network.head.motion_plan_head.dqn_model
-            losses["planning_loss_rl_0"] = value_loss(value, motion.status, branch.best_offsets(), ego, weights)
+            losses["planning_loss_rl_0"] = value_loss(
+                value, motion.status, branch.best_offsets(), ego, weights, self.options.value_gradient
+            )
         return losses
 
     def _distillation_losses(self, motion: MotionOutputs, batch: TrainingBatch) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ ROOMS = {
     "geometry": 0,
     "scene": 1,
     "environment": 2,
+    "messages": 2,
     "sync": 2,
     "models": 2,
     "planning": 2,
@@ -37,7 +38,7 @@ TORCH_ROOMS = {"models", "training", "nodes", "cli", "bench", "environment"}
 SAME_FLOOR = {
     ("bench", "cli"), ("cli", "bench"), ("evaluation", "visualization"), ("evaluation", "bags"),
     ("evaluation", "worlds"),
-    ("models", "environment"), ("models", "planning"),
+    ("sync", "messages"), ("models", "environment"), ("models", "planning"),
 }  # fmt: skip
 MAX_LINES = 500
 

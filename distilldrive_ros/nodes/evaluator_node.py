@@ -18,25 +18,27 @@ from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 import distilldrive_ros.msg as msg
-from distilldrive_ros.bags.ground_truth import (
-    command_from_message,
-    objects_from_message,
-    path_from_message,
-    sample_from_message,
-)
 from distilldrive_ros.evaluation.open_loop.calibration import calibration
 from distilldrive_ros.evaluation.open_loop.online import OnlineEvaluator
 from distilldrive_ros.evaluation.report.comparison import comparison_html
 from distilldrive_ros.evaluation.report.machine import machine_facts
 from distilldrive_ros.evaluation.report.writer import write_whole
+from distilldrive_ros.messages.fields import stamp_ns
+from distilldrive_ros.messages.plans import path_from_message
 from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.conversions import inference_stats_from_message, plan_from_message
+from distilldrive_ros.nodes.conversions import (
+    command_from_message,
+    inference_stats_from_message,
+    objects_from_message,
+    plan_from_message,
+    sample_info_from_message,
+)
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
 from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
-from distilldrive_ros.nodes.pose_messages import pose_matrix, stamp_ns
+from distilldrive_ros.nodes.pose_messages import pose_matrix
 from distilldrive_ros.nodes.tables.evaluator import TABLE
 from distilldrive_ros.scene.errors import DistillDriveError, SensorDataError
 
@@ -69,7 +71,7 @@ class EvaluatorNode(Node):
         self._diagnostics = DiagnosticsPublisher(self, self._settings.diagnostics_period_s, self._refresh)
         self._guard = CallbackGuard(self, self._diagnostics)
         truth = self.evaluator.add_truth
-        self._listen(msg.SampleInfo, "sample_info", lambda m: truth(sample_from_message(m)), qos.reliable(DEPTH))
+        self._listen(msg.SampleInfo, "sample_info", lambda m: truth(sample_info_from_message(m)), qos.reliable(DEPTH))
         self._listen(msg.DrivingCommand, "command", lambda m: truth(command_from_message(m)), qos.reliable(DEPTH))
         self._listen(
             msg.ObjectPredictions, "ground_truth/objects", lambda m: truth(objects_from_message(m)), qos.reliable(DEPTH)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.compat import cv_bridge
-from distilldrive_ros.nodes.pose_messages import header_message
+from distilldrive_ros.nodes.conversions.factory import ROS
 
 # RViz and rqt listen reliably or not, as they like: a reliable offer serves both.
 _DEPTH = 2
@@ -40,7 +40,7 @@ class OverlayPublisher:
 
     def publish(self, picture: PillowImage.Image, stamp_ns: int, jpeg_quality: int) -> None:
         """Send an RGB picture, stamped with the plan's time, in the camera's optical frame."""
-        header = header_message(stamp_ns, f"{self.camera}_optical")
+        header = ROS.header(stamp_ns, f"{self.camera}_optical")
         if self._compressed.get_subscription_count():
             stream = io.BytesIO()
             picture.save(stream, "JPEG", quality=jpeg_quality)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from nav_msgs.msg import Path
 
-from distilldrive_ros.nodes.pose_messages import stamp_ns, yaw_of_message
+from distilldrive_ros.messages.plans import path_from_message
 from distilldrive_ros.nodes.replay_lockstep import LockStep
 from distilldrive_ros.worlds.driving.plan import DrivingPlan
 
@@ -24,13 +24,11 @@ class Refusal:
 
 def plan_of_message(message: Path, base_frame: str = "base_link") -> DrivingPlan | Refusal:
     """The plan of a path whose poses are stamped with the times at which they are reached."""
-    start = stamp_ns(message.header.stamp)
-    frame = message.header.frame_id.lstrip("/")
+    path = path_from_message(message)
+    frame = path.frame_id.lstrip("/")
     if frame != base_frame:
-        return Refusal(start, f"the path is in frame {frame!r}, not {base_frame}")
-    times = [(stamp_ns(p.header.stamp) - start) * 1e-9 for p in message.poses]
-    poses = [(p.pose.position.x, p.pose.position.y, yaw_of_message(p.pose.orientation)) for p in message.poses]
-    return DrivingPlan(start, np.array(times, np.float64), np.array(poses, np.float64).reshape(-1, 3))
+        return Refusal(path.stamp_ns, f"the path is in frame {frame!r}, not {base_frame}")
+    return DrivingPlan(path.stamp_ns, path.times, np.column_stack([path.positions, path.yaw]))
 
 
 class PlanInbox:

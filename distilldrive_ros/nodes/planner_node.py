@@ -14,6 +14,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 import distilldrive_ros.msg as msg
+from distilldrive_ros.messages.fields import stamp_ns
 from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.clock_watch import ClockWatch
 from distilldrive_ros.nodes.compat import message_filters
@@ -28,7 +29,6 @@ from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
-from distilldrive_ros.nodes.pose_messages import stamp_ns
 from distilldrive_ros.nodes.tables.planner import TABLE
 from distilldrive_ros.planning.hazards import HazardLimits, find_hazards
 from distilldrive_ros.planning.limits import PlanningLimits

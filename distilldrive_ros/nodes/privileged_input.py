@@ -9,8 +9,8 @@ from typing import Any
 from rclpy.node import Node
 
 import distilldrive_ros.msg as msg
-from distilldrive_ros.bags.ground_truth import map_from_message, objects_from_message
 from distilldrive_ros.nodes import qos
+from distilldrive_ros.nodes.conversions import objects_from_message, vector_map_from_message
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
 from distilldrive_ros.scene.sensor_frame import SensorFrame
@@ -40,7 +40,7 @@ class PrivilegedInput:
         self._subscriptions = []
         kinds: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
             (msg.ObjectPredictions, OBJECTS_TOPIC, objects_from_message),
-            (msg.VectorMap, ROUTE_TOPIC, map_from_message),
+            (msg.VectorMap, ROUTE_TOPIC, vector_map_from_message),
         )
         for kind, topic, convert in kinds:
             take = guard.wrap(SUBJECT, self._taker(convert))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from distilldrive_ros.bags.qos import TopicQos
 from distilldrive_ros.bags.reader import TopicInfo
 from distilldrive_ros.bags.typestore import message_types
 from distilldrive_ros.environment.resources import PACKAGE
+from distilldrive_ros.nodes.conversions.factory import type_class
 from distilldrive_ros.scene.errors import BagError, ConfigurationError
 
 CLOCK_TOPIC = "/clock"
@@ -54,17 +54,6 @@ def message_class(info: TopicInfo) -> Any:
                 "again with this version"
             )
     return found
-
-
-def type_class(type: str) -> Any:
-    """Class of a message type such as `nav_msgs/msg/Path`, or None where this ROS installation has no such type."""
-    parts = type.split("/")
-    if len(parts) != 3 or parts[1] != "msg":
-        return None
-    try:
-        return getattr(importlib.import_module(f"{parts[0]}.msg"), parts[2], None)
-    except ImportError:
-        return None
 
 
 def qos_profile(qos: TopicQos) -> QoSProfile:

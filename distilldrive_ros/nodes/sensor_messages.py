@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import Image
 
+from distilldrive_ros.messages.fields import stamp_ns
 from distilldrive_ros.nodes.compat import cv_bridge
-from distilldrive_ros.nodes.pose_messages import stamp_ns
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.sync.message_inputs import CameraImage
 

@@ -35,7 +35,7 @@ from distilldrive_ros.bags.topics import (
     image_topic,
 )
 from distilldrive_ros.bags.truth_messages import command_message, map_message, objects_cdr, sample_message
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typed_messages import serialised
 from distilldrive_ros.datasets.map_region import map_region
 from distilldrive_ros.datasets.records import Sample, Scene
 from distilldrive_ros.scene.command import Command
@@ -86,7 +86,7 @@ class SimulationMessages:
     def transforms(self) -> StampedBytes:
         """/tf_static, which late listeners get, too."""
         message = static_transforms(self._start_ns, self._sensors)
-        return TF_STATIC, self._start_ns, _cdr(message, FIXED_TOPICS[TF_STATIC][0])
+        return TF_STATIC, self._start_ns, serialised(message, FIXED_TOPICS[TF_STATIC][0])
 
     def calibration(self) -> Iterator[StampedBytes]:
         """A camera_info of every camera, ahead of the first pictures."""
@@ -115,20 +115,16 @@ class SimulationMessages:
             yield image_topic(shot.channel), stamp, b"".join(image_parts(self._images[shot.channel], stamp, shot.jpeg))
         yield from self.ego(seen.stamp_ns, seen.ego)
         stamp = self.stamp_ns(seen.stamp_ns)
-        yield COMMAND, stamp, _cdr(command_message(stamp, command), FIXED_TOPICS[COMMAND][0])
+        yield COMMAND, stamp, serialised(command_message(stamp, command), FIXED_TOPICS[COMMAND][0])
         sample = Sample(f"{self._scene.token}-{self._sets}", stamp, self._scene.token, self._sets, "", "")
         self._sets += 1
         info = sample_message(stamp, DATASET, self._scene, sample)
-        yield SAMPLE_INFO, stamp, _cdr(info, FIXED_TOPICS[SAMPLE_INFO][0])
+        yield SAMPLE_INFO, stamp, serialised(info, FIXED_TOPICS[SAMPLE_INFO][0])
         pose = seen.ego.world_from_base
         yield OBJECTS, stamp, objects_cdr(stamp, snapshot_boxes(snapshot), 0, pose)
         region = map_region(self._layers, pose, self._rig.lidar.base_from_lidar)
-        yield MAP, stamp, _cdr(map_message(stamp, region), FIXED_TOPICS[MAP][0])
-        yield ROUTE, stamp, _cdr(map_message(stamp, self._region.at(pose)), FIXED_TOPICS[ROUTE][0])
+        yield MAP, stamp, serialised(map_message(stamp, region), FIXED_TOPICS[MAP][0])
+        yield ROUTE, stamp, serialised(map_message(stamp, self._region.at(pose)), FIXED_TOPICS[ROUTE][0])
         # The points are turned into their message in place: they stay the caller's.
         cloud = cloud_parts(stamp, self._rig.lidar.channel, np.array(seen.points, order="C"), self._scene.name)
         yield LIDAR, stamp, b"".join(cloud)
-
-
-def _cdr(message: object, kind: str) -> bytes:
-    return bytes(message_types().serialize_cdr(message, kind, little_endian=True))

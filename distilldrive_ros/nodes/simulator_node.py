@@ -26,7 +26,9 @@ import distilldrive_ros.msg as msg
 from distilldrive_ros.bags.topics import TF, TF_STATIC
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult, drive_result, summary
 from distilldrive_ros.evaluation.report.writer import write_whole
+from distilldrive_ros.messages.fields import stamp_ns
 from distilldrive_ros.nodes import qos
+from distilldrive_ros.nodes.conversions.factory import ROS, type_class
 from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
@@ -34,9 +36,8 @@ from distilldrive_ros.nodes.listener_gate import parse_awaited
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.plan_inbox import PlanInbox, Refusal, plan_of_message
-from distilldrive_ros.nodes.pose_messages import stamp_ns, time_message
 from distilldrive_ros.nodes.replay_pacing import ReplayPacer
-from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, qos_profile, type_class
+from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, qos_profile
 from distilldrive_ros.nodes.simulation_messages import SimulationMessages, StampedBytes, simulation_topics
 from distilldrive_ros.nodes.tables.simulator import TABLE
 from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError
@@ -286,11 +287,11 @@ class SimulatorNode(Node):
         with self._clock_lock:
             if stamp > self._clock_ns:
                 self._clock_ns = stamp
-                self._clock_publisher.publish(Clock(clock=time_message(stamp)))
+                self._clock_publisher.publish(Clock(clock=ROS.time(stamp)))
 
     def _repeat_clock(self) -> None:
         with self._clock_lock:
-            self._clock_publisher.publish(Clock(clock=time_message(self._clock_ns)))
+            self._clock_publisher.publish(Clock(clock=ROS.time(self._clock_ns)))
 
     def _conclude(self, loop: ClosedLoop, number: int) -> None:
         result = drive_result(loop.log)

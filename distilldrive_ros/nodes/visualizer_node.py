@@ -19,6 +19,7 @@ from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from distilldrive_ros import msg
+from distilldrive_ros.messages.fields import stamp_ns
 from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.compat import message_filters
 from distilldrive_ros.nodes.conversions import (
@@ -33,7 +34,6 @@ from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.markers import MarkerStyle, plan_markers
 from distilldrive_ros.nodes.overlay_publisher import OverlayPublisher
 from distilldrive_ros.nodes.parameter_server import ParameterServer
-from distilldrive_ros.nodes.pose_messages import stamp_ns
 from distilldrive_ros.nodes.render_worker import RenderWorker
 from distilldrive_ros.nodes.stamp_pairing import StampPairing
 from distilldrive_ros.nodes.tables.visualizer import TABLE, VisualizerConfiguration

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from rclpy.parameter import Parameter
 
-from distilldrive_ros.nodes.pose_messages import stamp_ns
+from distilldrive_ros.messages.fields import stamp_ns
 
 conftest = import_module("test.nodes.conftest")
 START_NS, STEP_NS = conftest.START_NS, conftest.STEP_NS

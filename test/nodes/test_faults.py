@@ -209,7 +209,7 @@ def test_a_jump_of_the_clock_is_reported_and_leaves_the_state_to_the_stamps(driv
     """/clock and sets race: the last set of a pass may come after the jump and still belongs to the time before."""
     from rosgraph_msgs.msg import Clock
 
-    from distilldrive_ros.nodes.pose_messages import time_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     clock = drive.node.create_publisher(Clock, "/clock", 10)
     start(
@@ -218,7 +218,7 @@ def test_a_jump_of_the_clock_is_reported_and_leaves_the_state_to_the_stamps(driv
 
     def tell(nanoseconds):
         def arrived() -> bool:
-            clock.publish(Clock(clock=time_message(nanoseconds)))
+            clock.publish(Clock(clock=ROS.time(nanoseconds)))
             return all(
                 abs(n.get_clock().now().nanoseconds - nanoseconds) < 1000 for n in (drive.sync, drive.perception)
             )

@@ -24,11 +24,12 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult  # noqa: E402
+from distilldrive_ros.messages.fields import stamp_ns  # noqa: E402
 from distilldrive_ros.models.registry import load_model  # noqa: E402
 from distilldrive_ros.nodes import qos  # noqa: E402
+from distilldrive_ros.nodes.conversions.factory import ROS  # noqa: E402
 from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode  # noqa: E402
 from distilldrive_ros.nodes.planner_node import PlannerNode  # noqa: E402
-from distilldrive_ros.nodes.pose_messages import header_message, planar_pose_message, stamp_ns  # noqa: E402
 from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode  # noqa: E402
 from distilldrive_ros.nodes.simulator_node import SimulatorNode  # noqa: E402
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError  # noqa: E402
@@ -172,10 +173,10 @@ class Answer:
         points = self.points(len(self.stamps))
         if points is None:
             return
-        path = PathMessage(header=header_message(stamp, "base_link"))
+        path = PathMessage(header=ROS.header(stamp, "base_link"))
         for index, (x, y) in enumerate(points, 1):
-            header = header_message(stamp + index * 500_000_000, "base_link")
-            path.poses.append(PoseStamped(header=header, pose=planar_pose_message(x, y, 0.0)))
+            header = ROS.header(stamp + index * 500_000_000, "base_link")
+            path.poses.append(PoseStamped(header=header, pose=ROS.upright_pose(x, y, 0.0)))
         self.publisher.publish(path)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -41,19 +39,6 @@ from distilldrive_ros.worlds.world import Snapshot  # noqa: E402
 
 DEADLINE_S = 100.0
 HEARD = ["/lidar/points", "/odometry", "/command", "/sample_info"]
-
-
-@pytest.fixture(scope="module")
-def small_world() -> ModuleType:
-    """The module of the worlds' tests."""
-    name = "small_world"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "worlds" / "small_world.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @dataclass

@@ -14,7 +14,6 @@ from typing import Any
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from tf2_msgs.msg import TFMessage
 
 import distilldrive_ros.msg as msg
@@ -36,6 +35,7 @@ from distilldrive_ros.nodes.conversions import (
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.pose_messages import pose_matrix
@@ -56,11 +56,8 @@ class EvaluatorNode(Node):
             ConfigurationError: a parameter is wrong.
         """
         super().__init__("evaluator", **node_arguments)
-        try:
+        with gone_on_failure(self):
             self._set_up()
-        except BaseException:
-            super().destroy_node()
-            raise
 
     def _set_up(self) -> None:
         self._settings = ParameterServer(self, TABLE).current
@@ -69,32 +66,28 @@ class EvaluatorNode(Node):
         self.evaluator = OnlineEvaluator()
         self._extrinsics = StaticExtrinsics("base_link")
         self._diagnostics = DiagnosticsPublisher(self, self._settings.diagnostics_period_s, self._refresh)
-        self._guard = CallbackGuard(self, self._diagnostics)
-        truth = self.evaluator.add_truth
-        self._listen(msg.SampleInfo, "sample_info", lambda m: truth(sample_info_from_message(m)), qos.reliable(DEPTH))
-        self._listen(msg.DrivingCommand, "command", lambda m: truth(command_from_message(m)), qos.reliable(DEPTH))
-        self._listen(
+        self._inputs = GuardedInputs(self, self._diagnostics, CallbackGuard(self, self._diagnostics))
+        listen, truth = self._inputs.listen, self.evaluator.add_truth
+        listen(msg.SampleInfo, "sample_info", lambda m: truth(sample_info_from_message(m)), qos.reliable(DEPTH))
+        listen(msg.DrivingCommand, "command", lambda m: truth(command_from_message(m)), qos.reliable(DEPTH))
+        listen(
             msg.ObjectPredictions, "ground_truth/objects", lambda m: truth(objects_from_message(m)), qos.reliable(DEPTH)
         )
-        self._listen(PathMessage, "ground_truth/path", lambda m: truth(path_from_message(m)), qos.reliable(DEPTH))
-        self._listen(Odometry, "odometry", self._on_odometry, qos.sensor("best_effort", ODOMETRY_DEPTH))
-        self._listen(
+        listen(PathMessage, "ground_truth/path", lambda m: truth(path_from_message(m)), qos.reliable(DEPTH))
+        listen(Odometry, "odometry", self._on_odometry, qos.sensor("best_effort", ODOMETRY_DEPTH))
+        listen(
             msg.PathCandidates,
             "planner/paths",
             lambda m: self.evaluator.add_plan(plan_from_message(m)),
             qos.reliable(DEPTH),
         )
-        self._listen(
+        listen(
             msg.InferenceStats,
             "perception_planning/stats",
             lambda m: self.evaluator.add_stats(inference_stats_from_message(m)),
             qos.reliable(DEPTH),
         )
-        self._listen(TFMessage, "/tf_static", self._on_tf_static, qos.latched(DEPTH))
-
-    def _listen(self, kind: Any, topic: str, callback: Callable[[Any], None], profile: QoSProfile) -> None:
-        events = qos.subscription_events(self._diagnostics, self.resolve_topic_name(topic))
-        self.create_subscription(kind, topic, self._guard.wrap(topic, callback), profile, event_callbacks=events)
+        listen(TFMessage, "/tf_static", self._on_tf_static, qos.latched(DEPTH))
 
     def _on_odometry(self, message: Odometry) -> None:
         self.evaluator.add_pose(stamp_ns(message.header.stamp), pose_matrix(message.pose.pose))

@@ -33,6 +33,7 @@ from distilldrive_ros.nodes.conversions import (
 )
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.inference_health import InferenceHealth, device_memory_bytes, release_device_memory
 from distilldrive_ros.nodes.latest_wins import LatestWinsWorker
 from distilldrive_ros.nodes.listener_gate import ListenerGate
@@ -67,11 +68,8 @@ class PerceptionPlanningNode(LifecycleNode):
         super().__init__("perception_planning", **node_arguments)
         self._frames_by_reference = frames_by_reference
         self.exit_code = 0
-        try:
+        with gone_on_failure(self):
             self._set_up()
-        except BaseException:
-            super().destroy_node()
-            raise
 
     def _set_up(self) -> None:
         self._server = ParameterServer(self, TABLE)
@@ -86,6 +84,7 @@ class PerceptionPlanningNode(LifecycleNode):
         self._counted = {"dropped": 0, "failed": 0, "resets": 0}
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
         self._guard = CallbackGuard(self, self._diagnostics)
+        self._inputs = GuardedInputs(self, self._diagnostics, self._guard)
         self._health = InferenceHealth(self._diagnostics)
         self._clock_watch = ClockWatch(self, self._diagnostics, settings.clock_timeout_s)
         self._diagnostics.set("model", Level.WARN, "not configured")
@@ -160,18 +159,14 @@ class PerceptionPlanningNode(LifecycleNode):
         self._reset_request.clear()
         self._worker = LatestWinsWorker(self._process)
         if self._session is not None and self._session.model.requirements.ground_truth:
-            self._privileged = PrivilegedInput(self, self._diagnostics, self._guard, self._offer)
+            self._privileged = PrivilegedInput(self, self._diagnostics, self._inputs, self._offer)
         if not self._frames_by_reference:
             self._gate = ListenerGate(self, self._server.current.await_subscribers, self._outputs, self._listen)
         return super().on_activate(state)
 
     def _listen(self) -> None:
-        self._subscription = self.create_subscription(
-            msg.SensorFrame,
-            FRAME_TOPIC,
-            self._guard.wrap("inference", self._on_frame),
-            qos.reliable(2),
-            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(FRAME_TOPIC)),
+        self._subscription = self._inputs.listen(
+            msg.SensorFrame, FRAME_TOPIC, self._on_frame, qos.reliable(2), subject="inference"
         )
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

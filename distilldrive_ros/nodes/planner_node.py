@@ -26,6 +26,7 @@ from distilldrive_ros.nodes.conversions import (
 )
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
@@ -51,11 +52,8 @@ class PlannerNode(Node):
             ConfigurationError: a parameter is wrong.
         """
         super().__init__("planner", **node_arguments)
-        try:
+        with gone_on_failure(self):
             self._set_up()
-        except BaseException:
-            super().destroy_node()
-            raise
 
     def _set_up(self) -> None:
         self._server = ParameterServer(self, TABLE)
@@ -69,6 +67,7 @@ class PlannerNode(Node):
         self._verdict = (Level.WARN, "no candidates received yet")
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
         self._guard = CallbackGuard(self, self._diagnostics)
+        self._inputs = GuardedInputs(self, self._diagnostics, self._guard)
         self._clock_watch = ClockWatch(self, self._diagnostics, settings.clock_timeout_s)
         self._path = self.create_publisher(Path, "~/path", qos.reliable(5))
         self._paths = self.create_publisher(msg.PathCandidates, "~/paths", qos.reliable(5))
@@ -86,24 +85,13 @@ class PlannerNode(Node):
 
     def _listen(self) -> None:
         self._match_inputs()
-        self.create_subscription(
-            Odometry,
-            "odometry",
-            self._guard.wrap("odometry", self._on_odometry),
-            qos.sensor(self._server.current.odometry_reliability, 50),
-            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name("odometry")),
-        )
+        odometry = qos.sensor(self._server.current.odometry_reliability, 50)
+        self._inputs.listen(Odometry, "odometry", self._on_odometry, odometry)
 
     def _match_inputs(self) -> None:
         """Candidates with the road users and the map of the same stamp; candidates alone where there are none."""
         candidates, objects, vector_map = (
-            message_filters.Subscriber(
-                self,
-                kind,
-                f"{SOURCE}/{name}",
-                qos_profile=qos.reliable(5),
-                event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(f"{SOURCE}/{name}")),
-            )
+            self._inputs.matched(kind, f"{SOURCE}/{name}", qos.reliable(5))
             for name, kind in (
                 ("candidates", msg.TrajectoryCandidates),
                 ("objects", msg.ObjectPredictions),

@@ -12,7 +12,7 @@ import distilldrive_ros.msg as msg
 from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.conversions import objects_from_message, vector_map_from_message
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
-from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 from distilldrive_ros.sync.ground_truth_pairing import GroundTruthPairing
 
@@ -30,7 +30,7 @@ class PrivilegedInput:
         self,
         node: Node,
         diagnostics: DiagnosticsPublisher,
-        guard: CallbackGuard,
+        inputs: GuardedInputs,
         sink: Callable[[SensorFrame], None],
     ) -> None:
         """Listen."""
@@ -43,10 +43,8 @@ class PrivilegedInput:
             (msg.VectorMap, ROUTE_TOPIC, vector_map_from_message),
         )
         for kind, topic, convert in kinds:
-            take = guard.wrap(SUBJECT, self._taker(convert))
-            events = qos.subscription_events(diagnostics, node.resolve_topic_name(topic))
             self._subscriptions.append(
-                node.create_subscription(kind, topic, take, qos.reliable(DEPTH), event_callbacks=events)
+                inputs.listen(kind, topic, self._taker(convert), qos.reliable(DEPTH), subject=SUBJECT)
             )
 
     def add(self, frame: SensorFrame) -> None:

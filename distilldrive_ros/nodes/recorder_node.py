@@ -31,6 +31,7 @@ from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.conversions import inference_stats_to_message
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.plan_ages import PlanAges
@@ -97,7 +98,7 @@ class RecorderNode(Node):
         self._newest_ns = 0
         self._last_arrival_s = time.monotonic()
         self._diagnostics = DiagnosticsPublisher(self, self._settings.diagnostics_period_s, self._report)
-        self._guard = CallbackGuard(self, self._diagnostics)
+        self._inputs = GuardedInputs(self, self._diagnostics, CallbackGuard(self, self._diagnostics))
         self._listen()
         self._watch = self.create_timer(
             _WATCH_PERIOD_S, self._end_when_done, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -132,11 +133,12 @@ class RecorderNode(Node):
     def _listen(self) -> None:
         # First: where an anchor and its plan are both waiting, the executor takes them in this order.
         if self._settings.anchor_topic:
-            self.create_subscription(
+            self._inputs.listen(
                 PointCloud2,
                 self._settings.anchor_topic,
-                self._guard.wrap("anchor", lambda cdr: self._ages.anchor(header_stamp_ns(cdr))),
+                lambda cdr: self._ages.anchor(header_stamp_ns(cdr)),
                 qos.sensor(self._settings.anchor_reliability, 5),
+                "anchor",
                 raw=True,
             )
         for topic, kind in RESULTS.items():
@@ -150,14 +152,7 @@ class RecorderNode(Node):
     def _keep(self, topic: str, kind: Any, stamped: bool) -> None:
         entry = _Recorded(self.resolve_topic_name(topic), stamped)
         self._writer.add_topic(entry.topic, _type_name(kind), TopicQos(depth=_DEPTH))
-        self.create_subscription(
-            kind,
-            topic,
-            self._guard.wrap(topic, self._storing(topic, entry)),
-            qos.reliable(_DEPTH),
-            raw=True,
-            event_callbacks=qos.subscription_events(self._diagnostics, topic),
-        )
+        self._inputs.listen(kind, topic, self._storing(topic, entry), qos.reliable(_DEPTH), raw=True)
 
     def _storing(self, topic: str, entry: _Recorded) -> Callable[[bytes], None]:
         def store(cdr: bytes) -> None:

@@ -14,18 +14,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from tqdm import tqdm
 
 from distilldrive_ros.bags.reader import BagMessage, BagReader, open_bag
 from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
+from distilldrive_ros.nodes.guarded_inputs import gone_on_failure
 from distilldrive_ros.nodes.listener_gate import parse_awaited
-from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
+from distilldrive_ros.nodes.playing import PlayingNode, run_playing_node
 from distilldrive_ros.nodes.replay_lockstep import LockStep, header_stamp_ns
 from distilldrive_ros.nodes.replay_pacing import ReplayPacer
 from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, message_class, qos_profile, select_topics
@@ -46,7 +45,7 @@ class ReplayResult:
     error: DistillDriveError | None = None
 
 
-class ReplayNode(Node):
+class ReplayNode(PlayingNode[ReplayResult]):
     """Plays one bag on its own thread; the executor only serves the acknowledgements and parameters.
 
     `finished` is a future that holds the `ReplayResult` when the last message is delivered, or when it failed.
@@ -63,12 +62,9 @@ class ReplayNode(Node):
             BagError: the bag is missing or damaged.
             ConfigurationError: a parameter is wrong, or names a topic that the bag does not have.
         """
-        super().__init__("replay", **node_arguments)
-        try:
+        super().__init__("replay", ReplayResult(), **node_arguments)
+        with gone_on_failure(self):
             self._setup()
-        except BaseException:
-            super().destroy_node()
-            raise
         if start:
             self.start()
 
@@ -77,13 +73,8 @@ class ReplayNode(Node):
         if not self._settings.bag:
             raise ConfigurationError("parameter 'bag' of node replay is empty; give a bag: -p bag:=FOLDER")
         self._awaited = parse_awaited("wait_for_subscribers", self._settings.wait_for_subscribers)
-        self.result = ReplayResult()
-        self.exit_code = 0
-        self.finished: Future[ReplayResult] = Future()
-        self._stop = threading.Event()
         self._pacer = ReplayPacer(self._settings.rate, self._stop)
         self._lock_step = LockStep(self._stop)
-        self._thread = threading.Thread(target=self._run, name="replay", daemon=True)
         self._clock_ns: int | None = None
         self._bag: BagReader = open_bag(self._settings.bag, salvage=self._settings.allow_truncated)
         try:
@@ -126,11 +117,6 @@ class ReplayNode(Node):
     def _acknowledge(self, cdr: bytes) -> None:
         self._lock_step.acknowledge(header_stamp_ns(cdr))
 
-    def start(self) -> None:
-        """Begin to play."""
-        self.context.on_shutdown(self._stop.set)
-        self._thread.start()
-
     def stop(self) -> None:
         """End playing and wait for the thread. May be called at any time and twice."""
         self._stop.set()
@@ -143,29 +129,16 @@ class ReplayNode(Node):
         """Stop; before the node is destroyed."""
         self.stop()
 
-    def end_program(self) -> None:
-        """End the program that holds this node alone, as its parameters and the result say."""
-        error = self.finished.exception() or self.result.error
-        if error is not None:
-            self.exit_code = 1
-            print(f"error: {error}", file=sys.stderr)
-        elif self._settings.exit_at_end:
-            self.context.try_shutdown()
-
-    def _run(self) -> None:
-        try:
-            self._play()
-        except DistillDriveError as error:
-            self.result.error = error
-        except Exception as error:
-            # Ctrl-C takes the context away in the midst of a publish; that is an end like any other.
-            if self.context.ok() and not self._stop.is_set():
-                self.finished.set_exception(error)
-                return
-        self.result.missed_acks = self._lock_step.missed
-        self.finished.set_result(self.result)
+    def _exits_at_end(self) -> bool:
+        return self._settings.exit_at_end
 
     def _play(self) -> None:
+        try:
+            self._play_all()
+        finally:
+            self.result.missed_acks = self._lock_step.missed
+
+    def _play_all(self) -> None:
         offset, topics = self._settings.start_offset, list(self._offered)
         self._publish_latched()
         settings, listened = self._settings, {**self._offered, CLOCK_TOPIC: self._clock_publisher}
@@ -272,14 +245,7 @@ class ReplayNode(Node):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Program `replay`: exit code 0 at the end or after a signal, 1 with one line on standard error otherwise."""
-    return run_node(_make, argv)
-
-
-def _make() -> ReplayNode:
-    node = ReplayNode(start=False)
-    node.finished.add_done_callback(lambda _: node.end_program())
-    node.start()
-    return node
+    return run_playing_node(lambda: ReplayNode(start=False), argv)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from typing import Any
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
@@ -23,6 +22,7 @@ from distilldrive_ros.nodes.conversions import command_from_message, sample_info
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.extrinsics import StaticExtrinsics
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.listener_gate import ListenerGate
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
@@ -58,11 +58,8 @@ class SensorSyncNode(Node):
             ConfigurationError: a parameter or the rig is wrong.
         """
         super().__init__("sensor_sync", **node_arguments)
-        try:
+        with gone_on_failure(self):
             self._set_up(models)
-        except BaseException:
-            super().destroy_node()
-            raise
 
     def _set_up(self, models: Sequence[str]) -> None:
         self._server = ParameterServer(self, TABLE)
@@ -79,6 +76,7 @@ class SensorSyncNode(Node):
         self._bridge = cv_bridge.CvBridge()
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
         self._guard = CallbackGuard(self, self._diagnostics)
+        self._inputs = GuardedInputs(self, self._diagnostics, self._guard)
         self._health = SyncHealth(self._diagnostics, self._synchronizer, self.get_logger())
         self._clock_watch = ClockWatch(self, self._diagnostics, settings.clock_timeout_s)
         self._broadcaster = tf2_ros.TransformBroadcaster(self) if settings.publish_tf else None
@@ -113,40 +111,23 @@ class SensorSyncNode(Node):
         settings = self._server.current
         sensor = qos.sensor(settings.sensor_reliability, settings.sensor_depth)
         raw = settings.image_transport == "raw"
+        listen = functools.partial(self._inputs.listen, overridable=True)
         # First: the executor takes what is waiting in this order, and nothing can be placed without transforms.
-        self._listen(TFMessage, "/tf_static", "extrinsics", self._on_tf_static, qos.latched(100), overridable=False)
+        self._inputs.listen(TFMessage, "/tf_static", self._on_tf_static, qos.latched(100), "extrinsics")
         for camera in self._synchronizer.config.cameras:
-            subject, base = f"camera/{camera.name}", f"camera/{camera.name}"
+            base = f"camera/{camera.name}"
             on_image = functools.partial(self._on_image, camera.name)
             topic = f"{base}/image_raw" if raw else f"{base}/image/compressed"
-            self._listen(Image if raw else CompressedImage, topic, subject, on_image, sensor)
+            listen(Image if raw else CompressedImage, topic, on_image, sensor, base)
             on_info = functools.partial(self._on_camera_info, camera.name)
-            self._listen(CameraInfo, f"{base}/camera_info", subject, on_info, sensor)
+            listen(CameraInfo, f"{base}/camera_info", on_info, sensor, base)
         lidar = self._synchronizer.config.lidar
         if lidar is not None:
-            self._listen(PointCloud2, "lidar/points", f"lidar/{lidar.name}", self._on_points, sensor)
+            listen(PointCloud2, "lidar/points", self._on_points, sensor, f"lidar/{lidar.name}")
         odometry = qos.sensor(settings.sensor_reliability, ODOMETRY_DEPTH)
-        self._listen(Odometry, "odometry", "odometry", self._on_odometry, odometry)
-        self._listen(msg.DrivingCommand, "command", "command", self._on_command, qos.reliable(10))
-        self._listen(msg.SampleInfo, "sample_info", "sync", self._on_sample_info, qos.reliable(10))
-
-    def _listen(
-        self,
-        kind: Any,
-        topic: str,
-        subject: str,
-        callback: Callable[[Any], None],
-        profile: QoSProfile,
-        overridable: bool = True,
-    ) -> None:
-        self.create_subscription(
-            kind,
-            topic,
-            self._guard.wrap(subject, callback),
-            profile,
-            event_callbacks=qos.subscription_events(self._diagnostics, self.resolve_topic_name(topic)),
-            qos_overriding_options=qos.overridable() if overridable else None,
-        )
+        listen(Odometry, "odometry", self._on_odometry, odometry)
+        listen(msg.DrivingCommand, "command", self._on_command, qos.reliable(10))
+        listen(msg.SampleInfo, "sample_info", self._on_sample_info, qos.reliable(10), "sync")
 
     def _on_image(self, name: str, message: CompressedImage | Image) -> None:
         image = compressed_image(message) if isinstance(message, CompressedImage) else raw_image(message, self._bridge)

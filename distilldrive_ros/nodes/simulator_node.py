@@ -17,9 +17,7 @@ from typing import Any
 from nav_msgs.msg import Path as PathMessage
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 
 import distilldrive_ros.msg as msg
@@ -32,10 +30,11 @@ from distilldrive_ros.nodes.conversions.factory import ROS, type_class
 from distilldrive_ros.nodes.delivery import await_delivery, wait_for_listeners
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.listener_gate import parse_awaited
-from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.parameter_server import ParameterServer
 from distilldrive_ros.nodes.plan_inbox import PlanInbox, Refusal, plan_of_message
+from distilldrive_ros.nodes.playing import PlayingNode, run_playing_node
 from distilldrive_ros.nodes.replay_pacing import ReplayPacer
 from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, qos_profile
 from distilldrive_ros.nodes.simulation_messages import SimulationMessages, StampedBytes, simulation_topics
@@ -64,7 +63,7 @@ class SimulationResult:
     error: DistillDriveError | None = None
 
 
-class SimulatorNode(Node):
+class SimulatorNode(PlayingNode[SimulationResult]):
     """Drives through its worlds one after the other. `finished` is a future that holds the `SimulationResult`."""
 
     def __init__(self, worlds: WorldSource | None = None, start: bool = True, **node_arguments: Any) -> None:
@@ -78,12 +77,9 @@ class SimulatorNode(Node):
         Raises:
             ConfigurationError: a parameter is wrong.
         """
-        super().__init__("simulator", **node_arguments)
-        try:
+        super().__init__("simulator", SimulationResult(), **node_arguments)
+        with gone_on_failure(self):
             self._set_up(worlds)
-        except BaseException:
-            super().destroy_node()
-            raise
         if start:
             self.start()
 
@@ -107,10 +103,6 @@ class SimulatorNode(Node):
         )
         self._worlds = worlds or GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit)
         self._rig = nominal_rig(settings.image_width)
-        self.result = SimulationResult()
-        self.exit_code = 0
-        self.finished: Future[SimulationResult] = Future()
-        self._stop = threading.Event()
         self._inbox = PlanInbox(self._stop)
         self._pacer = ReplayPacer(settings.rate, self._stop)
         self._now_ns = FIRST_START_NS
@@ -118,26 +110,18 @@ class SimulatorNode(Node):
         self._clock_lock = threading.Lock()
         self._drive = "no drive has begun"
         self._diagnostics = DiagnosticsPublisher(self, settings.diagnostics_period_s, self._refresh)
-        self._guard = CallbackGuard(self, self._diagnostics)
         self._clock_publisher = self.create_publisher(Clock, CLOCK_TOPIC, QoSProfile(depth=10))
         self._offered = {
             topic: self.create_publisher(type_class(kind), _own_name(topic), qos_profile(offer))
             for topic, (kind, offer) in simulation_topics(self._rig).items()
         }
-        self.create_subscription(PathMessage, PATH_TOPIC, self._guard.wrap("plan", self._on_path), qos.reliable(5))
-        self.create_subscription(
-            msg.PathCandidates, PLANS_TOPIC, self._guard.wrap("plan", self._on_plans), qos.reliable(5)
-        )
+        inputs = GuardedInputs(self, self._diagnostics, CallbackGuard(self, self._diagnostics))
+        inputs.listen(PathMessage, PATH_TOPIC, self._on_path, qos.reliable(5), subject="plan")
+        inputs.listen(msg.PathCandidates, PLANS_TOPIC, self._on_plans, qos.reliable(5), subject="plan")
         # While time stands still (worlds are built, plans are waited for) the graph must not take the clock for dead.
         self._still = self.create_timer(
             STILL_PERIOD_S, self._repeat_clock, clock=RosClock(clock_type=ClockType.STEADY_TIME)
         )
-        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
-
-    def start(self) -> None:
-        """Begin to drive."""
-        self.context.on_shutdown(self._stop.set)
-        self._thread.start()
 
     def close(self) -> None:
         """End driving and wait for the thread; before the node is destroyed. May be called twice."""
@@ -149,16 +133,11 @@ class SimulatorNode(Node):
             self._diagnostics.stop()
             self._still.cancel()
 
-    def end_program(self) -> None:
-        """End the program that holds this node alone, as its parameters and the result say."""
-        error = self.finished.exception() or self.result.error
-        if error is not None:
-            self.exit_code = 1
-            print(f"error: {error}", file=sys.stderr)
-        elif any(drive.end is EndReason.ENGINE_FAILED for drive in self.result.drives):
-            self.exit_code = 1
-        elif self._settings.exit_at_end:
-            self.context.try_shutdown()
+    def _failed(self) -> bool:
+        return any(drive.end is EndReason.ENGINE_FAILED for drive in self.result.drives)
+
+    def _exits_at_end(self) -> bool:
+        return self._settings.exit_at_end
 
     def _on_path(self, message: PathMessage) -> None:
         self._inbox.put(plan_of_message(message))
@@ -168,20 +147,7 @@ class SimulatorNode(Node):
         if message.selected < 0:
             self._inbox.put(Refusal(stamp_ns(message.header.stamp), "the planner calls no candidate valid"))
 
-    def _run(self) -> None:
-        try:
-            self._drive_all()
-        except DistillDriveError as error:
-            self.result.error = error
-            self._diagnostics.set("simulation", Level.ERROR, str(error))
-        except Exception as error:
-            # Ctrl-C takes the context away in the midst of a publish; that is an end like any other.
-            if self.context.ok() and not self._stop.is_set():
-                self.finished.set_exception(error)
-                return
-        self.finished.set_result(self.result)
-
-    def _drive_all(self) -> None:
+    def _play(self) -> None:
         settings = self._settings
         for number in range(len(self._worlds)):
             if self._stop.is_set():
@@ -315,7 +281,9 @@ class SimulatorNode(Node):
             self._diagnostics.set("plan", Level.OK, "plans are followed", missed=self._inbox.missed)
 
     def _refresh(self) -> None:
-        if self.result.error is None:
+        if self.result.error is not None:
+            self._diagnostics.set("simulation", Level.ERROR, str(self.result.error))
+        else:
             self._diagnostics.set("simulation", Level.OK, self._drive, drives=len(self.result.drives))
 
 
@@ -326,14 +294,7 @@ def _own_name(topic: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Program `simulator`: exit code 0 at the end or after a signal, 1 with one line on standard error otherwise."""
-    return run_node(_make, argv)
-
-
-def _make() -> SimulatorNode:
-    node = SimulatorNode(start=False)
-    node.finished.add_done_callback(lambda _: node.end_program())
-    node.start()
-    return node
+    return run_playing_node(lambda: SimulatorNode(start=False), argv)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from distilldrive_ros.nodes.conversions import (
 )
 from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
 from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.main import run_node
 from distilldrive_ros.nodes.markers import MarkerStyle, plan_markers
 from distilldrive_ros.nodes.overlay_publisher import OverlayPublisher
@@ -72,17 +74,15 @@ class VisualizerNode(Node):
             ConfigurationError: a parameter is wrong.
         """
         super().__init__("visualizer", **node_arguments)
-        try:
+        with gone_on_failure(self):
             self._set_up(frames_by_reference)
-        except BaseException:
-            super().destroy_node()
-            raise
 
     def _set_up(self, frames_by_reference: bool) -> None:
         self._server = ParameterServer(self, TABLE)
         settings = self._server.current
         self._diagnostics = DiagnosticsPublisher(self, _DIAGNOSTICS_PERIOD_S, self._refresh_diagnostics)
         self._guard = CallbackGuard(self, self._diagnostics)
+        self._inputs = GuardedInputs(self, self._diagnostics, self._guard)
         self._worker = RenderWorker("visualizer", self._guard.report)
         self._pairing: StampPairing[PlanSet, SensorFrame] = StampPairing(settings.queue_size)
         self._truth_objects: OrderedDict[int, msg.ObjectPredictions] = OrderedDict()
@@ -106,21 +106,15 @@ class VisualizerNode(Node):
         ]
         self._sync = message_filters.TimeSynchronizer(inputs, settings.queue_size)
         self._sync.registerCallback(self._guard.wrap("plan", self._on_plan_set))
+        listen = partial(self._inputs.listen, profile=qos.reliable(5), overridable=True)
         if not frames_by_reference:
-            self._subscribe(msg.SensorFrame, "sensor_sync/frame", self._on_frame)
-        self._subscribe(msg.ObjectPredictions, "ground_truth/objects", self._on_truth_objects)
-        self._subscribe(Path, "ground_truth/path", self._on_truth_path)
+            listen(msg.SensorFrame, "sensor_sync/frame", self._on_frame)
+        listen(msg.ObjectPredictions, "ground_truth/objects", self._on_truth_objects)
+        listen(Path, "ground_truth/path", self._on_truth_path)
 
     def _filtered(self, kind: Any, topic: str) -> Any:
         """Input of the matcher; at a backward jump of its stamps, what still waits of all inputs is forgotten."""
-        source = message_filters.Subscriber(
-            self,
-            kind,
-            topic,
-            qos_profile=qos.reliable(5),
-            qos_overriding_options=qos.overridable(),
-            event_callbacks=qos.subscription_events(self._diagnostics, topic),
-        )
+        source = self._inputs.matched(kind, topic, qos.reliable(5), overridable=True)
         last_ns = 0
 
         def watch(message: Any) -> None:
@@ -139,16 +133,6 @@ class VisualizerNode(Node):
             for waiting in self._sync.queues:
                 for key in [k for k in waiting if _nanoseconds(k) > now_ns]:
                     del waiting[key]
-
-    def _subscribe(self, kind: Any, topic: str, callback: Any) -> None:
-        self.create_subscription(
-            kind,
-            topic,
-            self._guard.wrap(topic, callback),
-            qos.reliable(5),
-            qos_overriding_options=qos.overridable(),
-            event_callbacks=qos.subscription_events(self._diagnostics, topic),
-        )
 
     def _on_truth_objects(self, message: msg.ObjectPredictions) -> None:
         _remember(self._truth_objects, stamp_ns(message.header.stamp), message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import diagnostics_period
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,7 @@ class EvaluatorConfiguration:
     bootstrap_seed: int = parameter(
         0, "draws the scenes of the confidence intervals", low=0, high=2**31 - 1, read_only=True
     )
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("evaluator", EvaluatorConfiguration)

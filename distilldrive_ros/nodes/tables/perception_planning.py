@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from distilldrive_ros.models.registry import MODELS, PRECISIONS
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import awaited_subscribers, clock_timeout, diagnostics_period, plan_timeout
 
 
 @dataclass(frozen=True)
@@ -36,27 +37,19 @@ class PerceptionPlanningConfiguration:
         0, "processor threads of the network, taken at the next configure; 0: as many as cores", low=0, high=256
     )
     autostart: bool = parameter(True, "configure and activate at start", read_only=True)
-    await_subscribers: tuple[str, ...] = parameter(
-        (),
-        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
-        read_only=True,
-    )
+    await_subscribers: tuple[str, ...] = awaited_subscribers()
     max_frame_age_s: float = parameter(
         3.0, "older sets are passed over; 0 takes any age", unit="s", low=0.0, high=600.0
     )
     keep_period: bool = parameter(
         True, "pass over sets that come sooner than the period the model was trained for (student: 0.5 s)"
     )
-    plan_timeout_s: float = parameter(2.0, "no plan for longer: the status goes stale", unit="s", low=0.05, high=600.0)
+    plan_timeout_s: float = plan_timeout()
     max_processing_time_s: float = parameter(1.0, "one set taking longer is a warning", unit="s", low=0.001, high=600.0)
     max_consecutive_delays: int = parameter(5, "so many of them in a row are an error", low=1, high=1000)
     max_consecutive_failures: int = parameter(3, "so many failed sets in a row are an error", low=1, high=1000)
-    clock_timeout_s: float = parameter(
-        10.0, "with use_sim_time: /clock silent for longer is an error", unit="s", low=0.1, high=600.0, read_only=True
-    )
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    clock_timeout_s: float = clock_timeout()
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("perception_planning", PerceptionPlanningConfiguration)

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import (
+    awaited_subscribers,
+    clock_timeout,
+    diagnostics_period,
+    plan_timeout,
+    reliability,
+)
 
 
 @dataclass(frozen=True)
@@ -35,30 +42,17 @@ class PlannerConfiguration:
         1.4, "from base_link (rear axle) to the middle of the vehicle", unit="m", low=-10.0, high=15.0
     )
     top_k: int = parameter(6, "so many best candidates go out as candidate_<k>", low=0, high=100, read_only=True)
-    odometry_reliability: str = parameter(
-        "best_effort",
-        "what the subscription of odometry asks for; best_effort fits every publisher",
-        choices=("best_effort", "reliable"),
-        read_only=True,
-    )
-    await_subscribers: tuple[str, ...] = parameter(
-        (),
-        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
-        read_only=True,
-    )
+    odometry_reliability: str = reliability("the subscription of odometry asks for")
+    await_subscribers: tuple[str, ...] = awaited_subscribers()
     match_timeout_ms: float = parameter(
         100.0, "longest wait for objects and map of the same stamp", unit="ms", low=0.0, high=10000.0
     )
     odometry_tolerance_ms: float = parameter(
         200.0, "odometry farther from the set's stamp does not give its speed", unit="ms", low=1.0, high=10000.0
     )
-    plan_timeout_s: float = parameter(2.0, "no plan for longer: the status goes stale", unit="s", low=0.05, high=600.0)
-    clock_timeout_s: float = parameter(
-        10.0, "with use_sim_time: /clock silent for longer is an error", unit="s", low=0.1, high=600.0, read_only=True
-    )
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    plan_timeout_s: float = plan_timeout()
+    clock_timeout_s: float = clock_timeout()
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("planner", PlannerConfiguration)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import diagnostics_period, reliability
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,13 @@ class RecorderConfiguration:
         "PointCloud2 topic of the anchor sensor, listened to for the age of plans only; empty: ages are not measured",
         read_only=True,
     )
-    anchor_reliability: str = parameter(
-        "best_effort",
-        "what the subscription of anchor_topic asks for; best_effort fits every publisher",
-        choices=("best_effort", "reliable"),
-        read_only=True,
-    )
+    anchor_reliability: str = reliability("the subscription of anchor_topic asks for")
     max_plans: int = parameter(0, "end after so many plans; 0: no limit", low=0, high=2**31 - 1, read_only=True)
     idle_timeout: float = parameter(
         0.0, "end when nothing came for so long after the first plan; 0: never", unit="s", low=0.0, high=86400.0,
         read_only=True,
     )  # fmt: skip
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("recorder", RecorderConfiguration)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import awaited_subscribers, clock_timeout, diagnostics_period, reliability
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,9 @@ class SensorSyncConfiguration:
         choices=("compressed", "raw"),
         read_only=True,
     )
-    sensor_reliability: str = parameter(
-        "best_effort",
-        "what sensor subscriptions ask for; best_effort fits every publisher",
-        choices=("best_effort", "reliable"),
-        read_only=True,
-    )
+    sensor_reliability: str = reliability("sensor subscriptions ask for")
     sensor_depth: int = parameter(5, "messages kept per sensor until they are taken", low=1, high=100, read_only=True)
-    await_subscribers: tuple[str, ...] = parameter(
-        (),
-        "outputs (NAME or NAME:COUNT) that must have so many subscribers before this node listens; for lock-step",
-        read_only=True,
-    )
+    await_subscribers: tuple[str, ...] = awaited_subscribers()
     base_frame: str = parameter("base_link", "frame of the vehicle: rear axle, on the ground", read_only=True)
     world_frame: str = parameter("odom", "frame in which odometry is continuous", read_only=True)
     rectified: bool = parameter(
@@ -89,12 +81,8 @@ class SensorSyncConfiguration:
     )
     camera_timeout_s: float = parameter(1.0, "a camera silent for longer is an error", unit="s", low=0.05, high=600.0)
     odometry_timeout_s: float = parameter(0.9, "odometry silent for longer is an error", unit="s", low=0.05, high=600.0)
-    clock_timeout_s: float = parameter(
-        10.0, "with use_sim_time: /clock silent for longer is an error", unit="s", low=0.1, high=600.0, read_only=True
-    )
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    clock_timeout_s: float = clock_timeout()
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("sensor_sync", SensorSyncConfiguration)

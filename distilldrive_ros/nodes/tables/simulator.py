@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
+from distilldrive_ros.nodes.tables.repeated import diagnostics_period
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,7 @@ class SimulatorConfiguration:
     )  # fmt: skip
     output: str = parameter("", "JSON file with the results of all drives; empty: none", read_only=True)
     exit_at_end: bool = parameter(True, "end the program after the last drive, exit code 0", read_only=True)
-    diagnostics_period_s: float = parameter(
-        1.0, "time between two reports on /diagnostics", unit="s", low=0.02, high=60.0, read_only=True
-    )
+    diagnostics_period_s: float = diagnostics_period()
 
 
 TABLE = ParameterTable("simulator", SimulatorConfiguration)

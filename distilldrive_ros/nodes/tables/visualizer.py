@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distilldrive_ros.models.distilldrive.config import NUSCENES_CAMERAS
 from distilldrive_ros.nodes.parameters import ParameterTable, parameter
-
-NUSCENES_CAMERAS = (
-    "CAM_FRONT",
-    "CAM_FRONT_RIGHT",
-    "CAM_FRONT_LEFT",
-    "CAM_BACK",
-    "CAM_BACK_LEFT",
-    "CAM_BACK_RIGHT",
-)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class ModelConfig:
 
     `repaired`: without the published networks' defects; `generative` False leaves the generative module out.
     `anchors`: file of `train anchors`, None for plain geometry. Of the student stage: `perception_weights` of stage 1,
-    `teacher_weights` of stage 0.
+    `teacher_weights` of stage 0; `freeze_perception` leaves perception as stage 1 made it: what it sees is computed
+    once and kept in `data.cache`, without augmentation, and motion and planning alone are trained.
     """
 
     student: str = "student_tiny"
@@ -68,6 +69,7 @@ class ModelConfig:
     anchors: Path | None = None
     perception_weights: Path | None = None
     teacher_weights: Path | None = None
+    freeze_perception: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,3 +159,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _one_of("stage", self.stage, STAGES)
+        if self.model.freeze_perception and (self.stage != "student" or self.model.perception_weights is None):
+            raise ConfigurationError(
+                "model.freeze_perception is for the student stage, with model.perception_weights (of `distilldrive "
+                "train perception`); give them, or set it to false"
+            )

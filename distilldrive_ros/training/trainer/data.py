@@ -14,12 +14,14 @@ from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
 from distilldrive_ros.training.diffusion.requests import RequestedFrames, collate_frames
+from distilldrive_ros.training.pipeline.augmentation import NO_AUGMENTATION
 from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
 from distilldrive_ros.training.pipeline.frames import ImageSettings
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch
 from distilldrive_ros.training.pipeline.sequences import Section, StreamingSampler, split_scenes
 from distilldrive_ros.training.targets.scene_files import load_or_make_targets
 from distilldrive_ros.training.trainer.config import TrainConfig
+from distilldrive_ros.training.trainer.looking import look_at_scenes
 from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.trainer.stages import diffusion_config, frame_limits, student_config
 
@@ -42,21 +44,27 @@ def batches(config: TrainConfig, processes: Processes, start: int, progress: Pro
 
 def _streams(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
     data, network = config.data, student_config(config)
+    perceived = None
     if not processes.is_main:
         processes.wait()  # the main process fills the cache first
     try:
         scenes = load_or_make_targets(data.dataroot, data.version, data.scenes, network.cameras, data.cache, progress)
+        if config.model.freeze_perception:
+            perceived = look_at_scenes(config, scenes, processes.device, progress)
     finally:
         if processes.is_main:
             processes.wait()
     if network.map.num_points != scenes[0].lines.shape[1]:
         raise ConfigurationError(f"targets have lines of 20 points, the network {network.map.num_points}; choose 20")
     sections = split_scenes([scene.key_frames for scene in scenes], data.sequence_parts)
-    images = None
-    if config.stage != "teacher":
+    images, augmentation = None, config.augmentation
+    if perceived is not None:
+        augmentation = NO_AUGMENTATION
+    elif config.stage != "teacher":
         images = ImageSettings(network.image_width, network.image_height)
+    limits = frame_limits(config)
     frames = FrameDataset(
-        scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache, frame_limits(config)
+        scenes, sections, data.dataroot, images, augmentation, config.run.seed, data.cache, limits, perceived
     )
     return _loader(config, processes, start, frames, sections, collate)
 

@@ -26,6 +26,7 @@ from distilldrive_ros.training.options import fixed_options, fixed_student, with
 from distilldrive_ros.training.pipeline.frames import FrameLimits
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.perception import MOTION_PREFIX, PerceptionStage
+from distilldrive_ros.training.stages.planning import PlanningStage
 from distilldrive_ros.training.stages.stage import TrainedPart
 from distilldrive_ros.training.stages.student import StudentStage
 from distilldrive_ros.training.stages.teacher import TeacherStage
@@ -53,6 +54,18 @@ def frame_limits(config: TrainConfig) -> FrameLimits | None:
     return FrameLimits(teacher.max_agents, teacher.max_polylines)
 
 
+def frozen_perception(config: TrainConfig) -> StudentNetwork:
+    """The network whose perception stage 2 leaves as it is; its motion head is untrained.
+
+    Raises:
+        ConfigurationError: the preset is unknown.
+        CheckpointError: the weight file cannot be used.
+    """
+    network = untrained_network(student_config(config), torch.Generator().manual_seed(config.run.seed))
+    _load_perception(network, config)
+    return network.eval()
+
+
 def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     """The stage with weights drawn from the seed, or those of earlier stages; `rank` makes processes draw other noise.
 
@@ -75,7 +88,8 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
         return PerceptionStage(student, options, noise)
     if config.model.perception_weights is not None:
         _load_perception(student, config)
-    return StudentStage(student, _trained_teacher(config, anchors, generator), options, noise)
+    stage = PlanningStage if config.model.freeze_perception else StudentStage
+    return stage(student, _trained_teacher(config, anchors, generator), options, noise)
 
 
 @torch.no_grad()

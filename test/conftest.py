@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-from distilldrive_ros.nodes.domain import reserve_domain
+from distilldrive_ros.nodes.launching.domain import reserve_domain
 
 # Developers' runs draw new examples every time; CI draws the same ones, so that a commit is green or red for good.
 settings.register_profile("ci", derandomize=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from distilldrive_ros.nodes.launch_plan import (
+from distilldrive_ros.nodes.launching.launch_plan import (
     MODULES,
     PLANNER_ARGUMENTS,
     REPLAY_ARGUMENTS,
@@ -27,7 +27,7 @@ from distilldrive_ros.nodes.launch_plan import (
     plan_replay,
     plan_simulation,
 )
-from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
+from distilldrive_ros.nodes.launching.supervisor import ProcessGroup, graph_environment
 from distilldrive_ros.scene.errors import ConfigurationError
 
 GRAPHS = {

@@ -1,7 +1,7 @@
 """Standard sensor messages in, numbers out: every check that a message can fail is here, with its words.
 
 Messages are taken as objects with the fields of their definition: those of rclpy and those read from a bag alike. Knows
-no ROS; raw images are for `nodes.sensor_messages`, as they need a bridge.
+no ROS; raw images are for `nodes.conversions.raw_images`, as they need a bridge.
 """
 
 from __future__ import annotations

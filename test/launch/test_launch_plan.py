@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distilldrive_ros.cli.launch import command_line, parse_assignments
-from distilldrive_ros.nodes.launch_plan import (
+from distilldrive_ros.nodes.launching.launch_plan import (
     MODULES,
     PLANNER_ARGUMENTS,
     REPLAY_ARGUMENTS,
@@ -109,7 +109,7 @@ def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):
     assert (evaluator.parameters["output"], evaluator.parameters["page"]) == (results["json"], results["html"])
     awaited = set(replay.parameters["wait_for_subscribers"])
     assert {"/ground_truth/route", "/ground_truth/objects", "perception_planning/stats"} <= awaited
-    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.evaluator_node"
+    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.results.evaluator_node"
 
 
 @pytest.mark.parametrize(

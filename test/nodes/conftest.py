@@ -54,7 +54,7 @@ class Drive:
         from tf2_msgs.msg import TFMessage
 
         from distilldrive_ros import msg
-        from distilldrive_ros.nodes import qos
+        from distilldrive_ros.nodes.running import qos
 
         self.context, self.rig = context, rig
         self.nodes: list[Any] = []
@@ -96,7 +96,7 @@ class Drive:
 
     def sensor_sync(self, **parameters: Any) -> Any:
         """A `sensor_sync` node with the small rig."""
-        from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode
+        from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode
 
         values = {
             "rig": str(self.rig),
@@ -108,14 +108,14 @@ class Drive:
 
     def perception_planning(self, **parameters: Any) -> Any:
         """A `perception_planning` node with a baseline model."""
-        from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode
+        from distilldrive_ros.nodes.planning.perception_planning_node import PerceptionPlanningNode
 
         values = {"diagnostics_period_s": 0.1, "plan_timeout_s": 30.0}
         return self.add(PerceptionPlanningNode(**self.arguments({**values, **parameters})))
 
     def planner(self, **parameters: Any) -> Any:
         """A `planner` node."""
-        from distilldrive_ros.nodes.planner_node import PlannerNode
+        from distilldrive_ros.nodes.planning.planner_node import PlannerNode
 
         values = {"diagnostics_period_s": 0.1, "plan_timeout_s": 30.0}
         return self.add(PlannerNode(**self.arguments({**values, **parameters})))

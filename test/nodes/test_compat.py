@@ -147,7 +147,7 @@ class TestTransformations:
 
 def transform(parent, child, x=0.0, y=0.0, yaw=0.0):
     from distilldrive_ros.geometry.poses import planar_pose
-    from distilldrive_ros.nodes.pose_messages import transform_message
+    from distilldrive_ros.nodes.conversions.poses import transform_message
 
     return transform_message(0, parent, child, planar_pose(x, y, yaw))
 
@@ -157,7 +157,7 @@ class TestTf2:
     def test_chains_up_and_down(self, package):
         from rclpy.time import Time
 
-        from distilldrive_ros.nodes.pose_messages import pose_matrix
+        from distilldrive_ros.nodes.conversions.poses import pose_matrix
 
         buffer = package.Buffer()
         buffer.set_transform_static(transform("base_link", "mast", 1.0, 0.0, math.pi / 2), "test")
@@ -190,7 +190,7 @@ class TestTf2:
         from rclpy.executors import SingleThreadedExecutor
         from tf2_msgs.msg import TFMessage
 
-        from distilldrive_ros.nodes import qos
+        from distilldrive_ros.nodes.running import qos
 
         node = rclpy.create_node("tf", context=ros_context)
         executor = SingleThreadedExecutor(context=ros_context)

@@ -77,7 +77,7 @@ def test_the_composed_graph_gives_the_plans_of_separate_processes(drive, ros_dom
 
 
 def composed_plans(drive):
-    from distilldrive_ros.nodes.graph import make_graph
+    from distilldrive_ros.nodes.launching.graph import make_graph
 
     overrides = [Parameter("rig", value=str(drive.rig)), Parameter("model", value="ctra")]
     for node in make_graph(context=drive.context, parameter_overrides=overrides):
@@ -86,7 +86,7 @@ def composed_plans(drive):
 
 
 def test_sets_are_handed_over_by_reference(drive):
-    from distilldrive_ros.nodes.graph import make_graph
+    from distilldrive_ros.nodes.launching.graph import make_graph
 
     overrides = [Parameter("rig", value=str(drive.rig))]
     nodes = [drive.add(n) for n in make_graph(context=drive.context, parameter_overrides=overrides)]

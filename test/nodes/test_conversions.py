@@ -14,7 +14,7 @@ from distilldrive_ros.geometry.poses import planar_pose
 from distilldrive_ros.messages.fields import stamp_ns
 from distilldrive_ros.nodes import conversions
 from distilldrive_ros.nodes.conversions.factory import ROS
-from distilldrive_ros.nodes.pose_messages import pose_matrix, transform_message
+from distilldrive_ros.nodes.conversions.poses import pose_matrix, transform_message
 from distilldrive_ros.planning.limits import PlanningLimits
 from distilldrive_ros.planning.selection import plan
 from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates

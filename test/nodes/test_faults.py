@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running.diagnostics import Level
 
 conftest = import_module("test.nodes.conftest")
 START_NS, STEP_NS, CAMERAS = conftest.START_NS, conftest.STEP_NS, conftest.CAMERAS
@@ -265,7 +265,7 @@ class FailingModel:
 @pytest.fixture
 def faulty(monkeypatch):
     """Make the node load a model with faults."""
-    from distilldrive_ros.nodes import perception_planning_node
+    from distilldrive_ros.nodes.planning import perception_planning_node
 
     real = perception_planning_node.load_model
 
@@ -346,7 +346,7 @@ def test_sets_that_come_without_plans_are_an_error(drive, faulty):
 def test_an_incompatible_publisher_is_named_with_topic_and_policy(drive):
     from sensor_msgs.msg import PointCloud2
 
-    from distilldrive_ros.nodes import qos
+    from distilldrive_ros.nodes.running import qos
 
     drive.sensor_sync(sensor_reliability="reliable")
     drive.node.create_publisher(PointCloud2, "lidar/points", qos.sensor("best_effort", 1))

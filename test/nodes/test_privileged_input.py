@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 
 from distilldrive_ros.nodes.conversions.factory import ROS
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running.diagnostics import Level
 from distilldrive_ros.scene.vector_map import PolylineKind
 
 conftest = import_module("test.nodes.conftest")
@@ -29,7 +29,7 @@ def road_message(stamp_ns):
 
 def test_sets_wait_for_their_truth_and_its_absence_is_an_error(drive):
     from distilldrive_ros import msg
-    from distilldrive_ros.nodes import qos
+    from distilldrive_ros.nodes.running import qos
 
     objects = drive.node.create_publisher(msg.ObjectPredictions, "ground_truth/objects", qos.reliable(10))
     route = drive.node.create_publisher(msg.VectorMap, "ground_truth/route", qos.reliable(10))

@@ -27,7 +27,7 @@ from distilldrive_ros.bags.qos import LATCHED_QOS, TopicQos  # noqa: E402
 from distilldrive_ros.bags.typestore import message_types  # noqa: E402
 from distilldrive_ros.bags.writer import BagWriter  # noqa: E402
 from distilldrive_ros.msg import DrivingCommand, PathCandidates  # noqa: E402
-from distilldrive_ros.nodes.replay_node import ReplayNode  # noqa: E402
+from distilldrive_ros.nodes.playing.replay_node import ReplayNode  # noqa: E402
 from distilldrive_ros.scene.errors import BagError, ConfigurationError  # noqa: E402
 
 START_NS = 1_532_402_927_000_000_000
@@ -139,7 +139,7 @@ def test_plays_no_faster_than_its_rate(graph: Graph, bag: Path) -> None:
 
 def test_type_that_is_not_installed_has_no_class() -> None:
     from distilldrive_ros.bags.reader import TopicInfo
-    from distilldrive_ros.nodes.replay_sources import message_class
+    from distilldrive_ros.nodes.playing.sources import message_class
 
     assert message_class(TopicInfo("/x", "no_such_package/msg/Thing", TopicQos(), 1, "", "")) is None
     assert message_class(TopicInfo("/x", "std_msgs/msg/NoSuchMessage", TopicQos(), 1, "", "")) is None
@@ -148,7 +148,7 @@ def test_type_that_is_not_installed_has_no_class() -> None:
 
 def test_own_type_of_another_definition_is_refused() -> None:
     from distilldrive_ros.bags.reader import TopicInfo
-    from distilldrive_ros.nodes.replay_sources import message_class
+    from distilldrive_ros.nodes.playing.sources import message_class
 
     info = TopicInfo("/c", "distilldrive_ros/msg/DrivingCommand", TopicQos(), 1, "", "RIHS01_" + "0" * 64)
     with pytest.raises(BagError, match="another definition"):
@@ -285,7 +285,7 @@ def test_wrong_parameters_are_one_clear_error(graph: Graph, bag: Path, parameter
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The program `replay` in its own process."""
     return subprocess.run(
-        [sys.executable, "-m", "distilldrive_ros.nodes.replay_node", "--ros-args", *arguments],
+        [sys.executable, "-m", "distilldrive_ros.nodes.playing.replay_node", "--ros-args", *arguments],
         capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False,
     )  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_program_refuses_a_bad_bag_in_one_line(truncated: Path, ros_domain: int)
 def test_program_ends_with_zero_on_a_signal(bag: Path, graph: Graph) -> None:
     commands = graph.collect("/command")
     program = subprocess.Popen(
-        [sys.executable, "-m", "distilldrive_ros.nodes.replay_node", "--ros-args", "-p", f"bag:={bag}", "-p",
+        [sys.executable, "-m", "distilldrive_ros.nodes.playing.replay_node", "--ros-args", "-p", f"bag:={bag}", "-p",
          "loop:=true"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -24,12 +24,12 @@ from rclpy.parameter import Parameter  # noqa: E402
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult  # noqa: E402
 from distilldrive_ros.messages.fields import stamp_ns  # noqa: E402
 from distilldrive_ros.models.registry import load_model  # noqa: E402
-from distilldrive_ros.nodes import qos  # noqa: E402
 from distilldrive_ros.nodes.conversions.factory import ROS  # noqa: E402
-from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode  # noqa: E402
-from distilldrive_ros.nodes.planner_node import PlannerNode  # noqa: E402
-from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode  # noqa: E402
-from distilldrive_ros.nodes.simulator_node import SimulatorNode  # noqa: E402
+from distilldrive_ros.nodes.planning.perception_planning_node import PerceptionPlanningNode  # noqa: E402
+from distilldrive_ros.nodes.planning.planner_node import PlannerNode  # noqa: E402
+from distilldrive_ros.nodes.playing.simulator_node import SimulatorNode  # noqa: E402
+from distilldrive_ros.nodes.running import qos  # noqa: E402
+from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode  # noqa: E402
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError  # noqa: E402
 from distilldrive_ros.worlds.driving.drive_log import EndReason, EventKind  # noqa: E402
 from distilldrive_ros.worlds.driving.model_driver import drive  # noqa: E402

@@ -25,8 +25,9 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from distilldrive_ros import msg  # noqa: E402
-from distilldrive_ros.nodes import conversions, qos  # noqa: E402
-from distilldrive_ros.nodes.visualizer_node import VisualizerNode  # noqa: E402
+from distilldrive_ros.nodes import conversions  # noqa: E402
+from distilldrive_ros.nodes.running import qos  # noqa: E402
+from distilldrive_ros.nodes.visualization.visualizer_node import VisualizerNode  # noqa: E402
 from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCandidates, ScoreType  # noqa: E402
 from distilldrive_ros.scene.command import Command  # noqa: E402
 from distilldrive_ros.scene.errors import ConfigurationError  # noqa: E402
@@ -329,7 +330,9 @@ def test_frames_come_by_reference_in_one_process(graph: Graph) -> None:
 
 def test_program_ends_cleanly_on_a_signal(graph: Graph) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-m", "distilldrive_ros.nodes.visualizer_node"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "distilldrive_ros.nodes.visualization.visualizer_node"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         graph.spin_until(lambda: graph.peer.count_publishers("visualizer/markers") > 0)

@@ -1,7 +1,7 @@
 """Our own messages of rclpy from the dataclasses of `scene/` and back: `<thing>_to_message`, `<thing>_from_message`.
 
 What they hold is decided in `distilldrive_ros.messages`, for bags and graphs alike. Standard messages are read by
-`sync/message_inputs.py` and `nodes/pose_messages.py`.
+`sync/message_inputs.py`, `poses.py` and `raw_images.py`.
 """
 
 from __future__ import annotations

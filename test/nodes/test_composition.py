@@ -10,6 +10,7 @@ from importlib import import_module
 
 from rclpy.parameter import Parameter
 
+from distilldrive_ros.environment.programs import entry_point
 from distilldrive_ros.messages.fields import stamp_ns
 
 conftest = import_module("test.nodes.conftest")
@@ -53,14 +54,14 @@ def test_the_composed_graph_gives_the_plans_of_separate_processes(drive, ros_dom
         "/**/perception_planning:\n  ros__parameters:\n    model: ctra\n",
         encoding="utf-8",
     )
-    modules = ("sensor_sync_node", "perception_planning_node", "planner_node")
+    programs = ("sensor_sync", "perception_planning", "planner")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", f"distilldrive_ros.nodes.{m}", "--ros-args", "--params-file", str(parameters)],
+            [sys.executable, "-m", entry_point(program)[0], "--ros-args", "--params-file", str(parameters)],
             stderr=subprocess.PIPE,
             text=True,
         )
-        for m in modules
+        for program in programs
     ]
     try:
         separate = plans_of(drive, 3)

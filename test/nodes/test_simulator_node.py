@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,6 @@ pytest.importorskip("distilldrive_ros.msg")
 
 from geometry_msgs.msg import PoseStamped  # noqa: E402
 from nav_msgs.msg import Path as PathMessage  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult  # noqa: E402
@@ -37,6 +36,7 @@ from distilldrive_ros.worlds.driving.sensor_set import Sensors  # noqa: E402
 from distilldrive_ros.worlds.rig import Rig, nominal_rig  # noqa: E402
 from distilldrive_ros.worlds.world import Snapshot  # noqa: E402
 
+SpunNodes = import_module("test.nodes.spun_nodes").SpunNodes
 DEADLINE_S = 100.0
 HEARD = ["/lidar/points", "/odometry", "/command", "/sample_info"]
 
@@ -84,21 +84,8 @@ class Worlds:
         return Grey(rig, self.fails)
 
 
-class Graph:
+class Graph(SpunNodes):
     """Nodes of one context, spun together."""
-
-    def __init__(self, context: Any) -> None:
-        self.context, self.nodes = context, []
-        self.executor = SingleThreadedExecutor(context=context)
-        self.listener = rclpy.create_node("listener", context=context)
-        self.executor.add_node(self.listener)
-
-    def add(self, make: Callable[..., Any], *arguments: Any, **parameters: Any) -> Any:
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = make(*arguments, context=self.context, parameter_overrides=overrides)
-        self.nodes.append(node)
-        self.executor.add_node(node)
-        return node
 
     def planner(self, model: str) -> None:
         """The three nodes from sensors to path, in lock-step."""
@@ -114,30 +101,17 @@ class Graph:
         values = {"image_width": 64, "rate": 0.0, "plan_timeout": 60.0, "wait_timeout": 60.0, **parameters}
         return self.add(SimulatorNode, worlds, **values)
 
-    def spin_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "deadline passed"
-            self.executor.spin_once(timeout_sec=0.02)
-
     def drives(self, node: SimulatorNode) -> list[DriveResult]:
         self.spin_until(node.finished.done)
         result = node.finished.result()
         assert result is not None
         return result.drives
 
-    def close(self) -> None:
-        for node in reversed(self.nodes):
-            node.close()
-            node.destroy_node()
-        self.listener.destroy_node()
-        self.executor.shutdown()
-
 
 @pytest.fixture
 def graph(ros_context: Any) -> Iterator[Graph]:
     """A graph of this test's own."""
-    made = Graph(ros_context)
+    made = Graph(ros_context, DEADLINE_S)
     yield made
     made.close()
 

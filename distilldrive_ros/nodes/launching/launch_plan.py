@@ -29,18 +29,6 @@ SETTLE_S = 1.0
 MATCHING_S = 2.0
 
 BOOLEAN = ("true", "false")
-# Program -> module that `python -m` runs; the executables of the package have the same names.
-MODULES = {
-    "sensor_sync": "distilldrive_ros.nodes.sensing.sensor_sync_node",
-    "perception_planning": "distilldrive_ros.nodes.planning.perception_planning_node",
-    "planner": "distilldrive_ros.nodes.planning.planner_node",
-    "visualizer": "distilldrive_ros.nodes.visualization.visualizer_node",
-    "planner_graph": "distilldrive_ros.nodes.launching.graph",
-    "replay": "distilldrive_ros.nodes.playing.replay_node",
-    "recorder": "distilldrive_ros.nodes.results.recorder_node",
-    "simulator": "distilldrive_ros.nodes.playing.simulator_node",
-    "evaluator": "distilldrive_ros.nodes.results.evaluator_node",
-}
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@
 
 from launch.actions import OpaqueFunction
 
-from distilldrive_ros.nodes.launch_actions import declare, graph_actions
-from distilldrive_ros.nodes.launch_plan import PLANNER_ARGUMENTS, plan_planner
+from distilldrive_ros.nodes.launching.launch_actions import declare, graph_actions
+from distilldrive_ros.nodes.launching.launch_plan import PLANNER_ARGUMENTS, plan_planner
 from launch import LaunchDescription
 
 

@@ -5,8 +5,8 @@
 
 from launch.actions import OpaqueFunction
 
-from distilldrive_ros.nodes.launch_actions import declare, graph_actions
-from distilldrive_ros.nodes.launch_plan import REPLAY_ARGUMENTS, plan_replay
+from distilldrive_ros.nodes.launching.launch_actions import declare, graph_actions
+from distilldrive_ros.nodes.launching.launch_plan import REPLAY_ARGUMENTS, plan_replay
 from launch import LaunchDescription
 
 

@@ -6,8 +6,8 @@ simulation`.
 
 from launch.actions import OpaqueFunction
 
-from distilldrive_ros.nodes.launch_actions import declare, graph_actions
-from distilldrive_ros.nodes.launch_plan import SIMULATION_ARGUMENTS, plan_simulation
+from distilldrive_ros.nodes.launching.launch_actions import declare, graph_actions
+from distilldrive_ros.nodes.launching.launch_plan import SIMULATION_ARGUMENTS, plan_simulation
 from launch import LaunchDescription
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-from distilldrive_ros.nodes.domain import reserve_domain
+from distilldrive_ros.nodes.launching.domain import reserve_domain
 
 # Developers' runs draw new examples every time; CI draws the same ones, so that a commit is green or red for good.
 settings.register_profile("ci", derandomize=True)
@@ -71,11 +71,41 @@ def distilldrive_golden(shared_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def distilldrive_rules(distilldrive_golden: Path) -> ModuleType:
     """The weight and input rules that came with those numbers."""
-    spec = importlib.util.spec_from_file_location("distilldrive_golden_rules", distilldrive_golden / "weights.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _load_module("distilldrive_golden_rules", distilldrive_golden / "weights.py")
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """The module that makes the tiny data set, with the true numbers."""
+    return _load_module("tiny_nuscenes", REPOSITORY / "test" / "datasets" / "tiny_nuscenes.py")
+
+
+@pytest.fixture
+def tiny_root(tiny: ModuleType, tmp_path: Path) -> object:
+    """A fresh tiny data set that the test may damage."""
+    return tiny.make_tiny_root(tmp_path / "root")
+
+
+@pytest.fixture(scope="session")
+def small_world() -> ModuleType:
+    """The module of a world that needs no engine."""
+    return _load_module("small_world", REPOSITORY / "test" / "worlds" / "small_world.py")
+
+
+@pytest.fixture(scope="session")
+def hand_made() -> ModuleType:
+    """The module of a place written by hand, with a world that only moves on."""
+    return _load_module("hand_made", REPOSITORY / "test" / "worlds" / "dataset" / "hand_made.py")
+
+
+def _load_module(name: str, path: Path) -> ModuleType:
+    """A module of a test folder by its place, once: test folders are no packages."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
 
 
 @pytest.fixture(scope="session")

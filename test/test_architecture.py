@@ -13,6 +13,7 @@ ROOMS = {
     "geometry": 0,
     "scene": 1,
     "environment": 2,
+    "messages": 2,
     "sync": 2,
     "models": 2,
     "planning": 2,
@@ -39,7 +40,7 @@ SAME_FLOOR = {
     ("evaluation", "worlds"),
     # The papers' claims are measured with our own evaluations.
     ("training", "evaluation"), ("training", "bags"), ("training", "worlds"),
-    ("models", "environment"), ("models", "planning"),
+    ("sync", "messages"), ("models", "environment"), ("models", "planning"),
 }  # fmt: skip
 MAX_LINES = 500
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typed_messages import serialised
 
 _STAMP = struct.Struct("<iI")
 
@@ -39,7 +39,7 @@ class MessageTemplate:
         Raises:
             ValueError: a placeholder is not in the message exactly once.
         """
-        self._cdr = bytes(message_types().serialize_cdr(message, type, little_endian=True))
+        self._cdr = serialised(message, type)
         marks = [_STAMP.pack(*divmod(placeholder_stamp_ns(index), 1_000_000_000)) for index in range(stamps)]
         self._stamp_offsets = [self._find(mark, type) for mark in marks]
         self._groups: list[tuple[struct.Struct, int]] = []

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typed_messages import BAG, serialised
 from distilldrive_ros.datasets.futures import FUTURE_STEP_S
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
@@ -72,5 +72,5 @@ def object_predictions_cdr(
 
 def empty_object_predictions(header: Any) -> bytes:
     """`head` of `object_predictions_cdr`."""
-    message = message_types().types[OBJECT_PREDICTIONS](header=header, model_id=GROUND_TRUTH, objects=[])
-    return bytes(message_types().serialize_cdr(message, OBJECT_PREDICTIONS, little_endian=True))
+    message = BAG.make(OBJECT_PREDICTIONS, header=header, model_id=GROUND_TRUTH, objects=[])
+    return serialised(message, OBJECT_PREDICTIONS)

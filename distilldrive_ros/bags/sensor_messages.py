@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,11 +24,10 @@ from distilldrive_ros.bags.topics import (
     TF,
     optical_frame,
 )
-from distilldrive_ros.bags.typestore import message_types
+from distilldrive_ros.bags.typed_messages import BAG, serialised
 from distilldrive_ros.datasets.records import CalibratedSensor
 from distilldrive_ros.scene.errors import DatasetError
 
-Numbers = Sequence[float] | NDArray[np.float64]
 Picture = TypeVar("Picture", bound=Buffer | FilePart)
 
 # Variance of a velocity that could not be computed, (m/s)^2 and (rad/s)^2: consumers must not trust the zeros.
@@ -42,79 +41,39 @@ _POINT_FIELDS = (("x", 0, _FLOAT32), ("y", 4, _FLOAT32), ("z", 8, _FLOAT32), ("i
 _U32 = struct.Struct("<I")
 
 
-def make(type: str, **fields: Any) -> Any:
-    """An object of a message type by field names."""
-    return message_types().types[type](**fields)
-
-
-def time(stamp_ns: int) -> Any:
-    """builtin_interfaces/Time."""
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-    return make("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
-
-
-def header(stamp_ns: int, frame: str) -> Any:
-    """std_msgs/Header."""
-    return make("std_msgs/msg/Header", stamp=time(stamp_ns), frame_id=frame)
-
-
-def vector(xyz: Numbers) -> Any:
-    """geometry_msgs/Vector3."""
-    return make("geometry_msgs/msg/Vector3", x=float(xyz[0]), y=float(xyz[1]), z=float(xyz[2]))
-
-
-def pose(xyz: Numbers, xyzw: Numbers) -> Any:
-    """geometry_msgs/Pose."""
-    point = make("geometry_msgs/msg/Point", x=float(xyz[0]), y=float(xyz[1]), z=float(xyz[2]))
-    return make("geometry_msgs/msg/Pose", position=point, orientation=quaternion(xyzw))
-
-
-def quaternion(xyzw: Numbers) -> Any:
-    """geometry_msgs/Quaternion."""
-    x, y, z, w = (float(v) for v in xyzw)
-    return make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
-
-
 def ros_order(wxyz: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unit quaternion (..., 4) as ROS has it, (x, y, z, w), from nuScenes' (w, x, y, z) of any length."""
     q = np.asarray(wxyz, np.float64)
     return (q / np.sqrt((q * q).sum(axis=-1, keepdims=True)))[..., [1, 2, 3, 0]]
 
 
-def transform(stamp_ns: int, parent: str, child: str, xyz: Numbers, xyzw: Numbers) -> Any:
-    """geometry_msgs/TransformStamped."""
-    inner = make("geometry_msgs/msg/Transform", translation=vector(xyz), rotation=quaternion(xyzw))
-    head = header(stamp_ns, parent)
-    return make("geometry_msgs/msg/TransformStamped", header=head, child_frame_id=child, transform=inner)
-
-
 def static_transforms(stamp_ns: int, sensors: Mapping[str, CalibratedSensor]) -> Any:
     """tf2_msgs/TFMessage: map to odom (identity, as nuScenes poses are in the map), base_link to every sensor."""
-    transforms = [transform(stamp_ns, MAP_FRAME, ODOM_FRAME, (0, 0, 0), (0, 0, 0, 1))]
+    transforms = [BAG.transform(stamp_ns, MAP_FRAME, ODOM_FRAME, (0, 0, 0), (0, 0, 0, 1))]
     for channel, sensor in sensors.items():
         frame = optical_frame(channel) if sensor.modality == "camera" else channel
-        transforms.append(transform(stamp_ns, BASE_FRAME, frame, sensor.translation, ros_order(sensor.rotation)))
-    return make("tf2_msgs/msg/TFMessage", transforms=transforms)
+        transforms.append(BAG.transform(stamp_ns, BASE_FRAME, frame, sensor.translation, ros_order(sensor.rotation)))
+    return BAG.make("tf2_msgs/msg/TFMessage", transforms=transforms)
 
 
 def transform_template() -> MessageTemplate:
     """tf2_msgs/TFMessage of odom to base_link; one group: x, y, z, qx, qy, qz, qw."""
     marks = placeholder_numbers(0, 7)
-    stamped = transform(placeholder_stamp_ns(0), ODOM_FRAME, BASE_FRAME, marks[:3], marks[3:])
-    return MessageTemplate(make("tf2_msgs/msg/TFMessage", transforms=[stamped]), FIXED_TOPICS[TF][0], [7])
+    stamped = BAG.transform(placeholder_stamp_ns(0), ODOM_FRAME, BASE_FRAME, marks[:3], marks[3:])
+    return MessageTemplate(BAG.make("tf2_msgs/msg/TFMessage", transforms=[stamped]), FIXED_TOPICS[TF][0], [7])
 
 
 def odometry_template(velocity_known: bool) -> MessageTemplate:
     """nav_msgs/Odometry; groups: pose (x, y, z, qx, qy, qz, qw) in odom, twist (3 linear, 3 angular) in base_link."""
     at, moving = placeholder_numbers(0, 7), placeholder_numbers(1, 6)
-    twist = make("geometry_msgs/msg/Twist", linear=vector(moving[:3]), angular=vector(moving[3:]))
+    twist = BAG.make("geometry_msgs/msg/Twist", linear=BAG.vector(moving[:3]), angular=BAG.vector(moving[3:]))
     variance = np.zeros(36) if velocity_known else UNKNOWN_VARIANCE * np.eye(6).reshape(-1)
-    message = make(
+    message = BAG.make(
         "nav_msgs/msg/Odometry",
-        header=header(placeholder_stamp_ns(0), ODOM_FRAME),
+        header=BAG.header(placeholder_stamp_ns(0), ODOM_FRAME),
         child_frame_id=BASE_FRAME,
-        pose=make("geometry_msgs/msg/PoseWithCovariance", pose=pose(at[:3], at[3:]), covariance=np.zeros(36)),
-        twist=make("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=variance),
+        pose=BAG.make("geometry_msgs/msg/PoseWithCovariance", pose=BAG.pose(at[:3], at[3:]), covariance=np.zeros(36)),
+        twist=BAG.make("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=variance),
     )
     return MessageTemplate(message, FIXED_TOPICS[ODOMETRY][0], [7, 6])
 
@@ -128,10 +87,10 @@ def camera_info_template(sensor: CalibratedSensor, width: int, height: int) -> M
     if sensor.intrinsics is None:
         raise DatasetError(f"calibrated_sensor {sensor.token} of {sensor.channel} has no camera_intrinsic")
     k = sensor.intrinsics
-    region = make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-    message = make(
+    region = BAG.make("sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    message = BAG.make(
         CAMERA_INFO,
-        header=header(placeholder_stamp_ns(0), optical_frame(sensor.channel)),
+        header=BAG.header(placeholder_stamp_ns(0), optical_frame(sensor.channel)),
         height=height,
         width=width,
         distortion_model="plumb_bob",
@@ -148,8 +107,8 @@ def camera_info_template(sensor: CalibratedSensor, width: int, height: int) -> M
 
 def image_template(camera: str) -> MessageTemplate:
     """sensor_msgs/CompressedImage without data; `image_parts` adds it."""
-    head = header(placeholder_stamp_ns(0), optical_frame(camera))
-    message = make(COMPRESSED_IMAGE, header=head, format="jpeg", data=np.zeros(0, np.uint8))
+    head = BAG.header(placeholder_stamp_ns(0), optical_frame(camera))
+    message = BAG.make(COMPRESSED_IMAGE, header=head, format="jpeg", data=np.zeros(0, np.uint8))
     return MessageTemplate(message, COMPRESSED_IMAGE)
 
 
@@ -180,12 +139,12 @@ def cloud_parts(stamp_ns: int, frame: str, points: NDArray[np.float32], source: 
     dense = _all_finite(points)
     points.view(np.uint32)[:, 4] = index
     fields = [
-        make("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=datatype, count=1)
+        BAG.make("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=datatype, count=1)
         for name, offset, datatype in _POINT_FIELDS
     ]
-    message = make(
+    message = BAG.make(
         FIXED_TOPICS[LIDAR][0],
-        header=header(stamp_ns, frame),
+        header=BAG.header(stamp_ns, frame),
         height=1,
         width=len(points),
         fields=fields,
@@ -195,7 +154,7 @@ def cloud_parts(stamp_ns: int, frame: str, points: NDArray[np.float32], source: 
         data=np.zeros(0, np.uint8),
         is_dense=dense,
     )
-    cdr = bytes(message_types().serialize_cdr(message, FIXED_TOPICS[LIDAR][0], little_endian=True))
+    cdr = serialised(message, FIXED_TOPICS[LIDAR][0])
     # Without data the message ends with the length of the data (4 bytes) and is_dense (1 byte).
     return cdr[:-5] + _U32.pack(POINT_STEP * len(points)), points.data.cast("B"), cdr[-1:]
 

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.bags.cdr_templates import MessageTemplate, placeholder_numbers, placeholder_stamp_ns
 from distilldrive_ros.bags.object_cdr import GROUND_TRUTH, empty_object_predictions, object_predictions_cdr
-from distilldrive_ros.bags.sensor_messages import header, make, pose, ros_order
+from distilldrive_ros.bags.sensor_messages import ros_order
 from distilldrive_ros.bags.topics import BASE_FRAME
+from distilldrive_ros.bags.typed_messages import BAG
 from distilldrive_ros.datasets.boxes import SceneBoxes
 from distilldrive_ros.datasets.records import Sample, Scene
 from distilldrive_ros.geometry.poses import inverse, quaternion_from_rotation
+from distilldrive_ros.messages.records import command_to_message, sample_info_to_message
+from distilldrive_ros.messages.scene_elements import vector_map_to_message
 from distilldrive_ros.scene.command import Command
-from distilldrive_ros.scene.vector_map import MapPolyline
+from distilldrive_ros.scene.sample_info import DrivingCommand, SampleInfo
+from distilldrive_ros.scene.vector_map import MapPolyline, VectorMap
 
 Array = NDArray[np.float64]
 
@@ -25,21 +29,15 @@ PATH_TYPE = "nav_msgs/msg/Path"
 
 def command_message(stamp_ns: int, command: Command) -> Any:
     """distilldrive_ros/DrivingCommand."""
-    return make("distilldrive_ros/msg/DrivingCommand", header=header(stamp_ns, BASE_FRAME), command=int(command))
+    return command_to_message(BAG, DrivingCommand(stamp_ns, BASE_FRAME, command))
 
 
 def sample_message(stamp_ns: int, dataset: str, scene: Scene, sample: Sample) -> Any:
     """distilldrive_ros/SampleInfo."""
-    return make(
-        "distilldrive_ros/msg/SampleInfo",
-        header=header(stamp_ns, BASE_FRAME),
-        dataset=dataset,
-        scene_name=scene.name,
-        scene_token=scene.token,
-        sample_token=sample.token,
-        sample_index=sample.index,
-        description=scene.description,
+    info = SampleInfo(
+        stamp_ns, BASE_FRAME, dataset, scene.name, scene.token, sample.token, sample.index, scene.description
     )
+    return sample_info_to_message(BAG, info)
 
 
 def objects_cdr(stamp_ns: int, boxes: SceneBoxes, index: int, world_from_base: Array) -> bytes:
@@ -57,7 +55,7 @@ def objects_cdr(stamp_ns: int, boxes: SceneBoxes, index: int, world_from_base: A
         axis=1,
     )
     futures = (boxes.futures[rows] @ turn.T + shift)[..., :2]
-    head = empty_object_predictions(header(stamp_ns, BASE_FRAME))
+    head = empty_object_predictions(BAG.header(stamp_ns, BASE_FRAME))
     return object_predictions_cdr(head, boxes.classes[rows], boxes.ids[rows], geometry, futures)
 
 
@@ -74,9 +72,9 @@ def _path_template(points: int) -> MessageTemplate:
     poses = []
     for index in range(points):
         marks = placeholder_numbers(index, 7)
-        head = header(placeholder_stamp_ns(index + 1), BASE_FRAME)
-        poses.append(make("geometry_msgs/msg/PoseStamped", header=head, pose=pose(marks[:3], marks[3:])))
-    message = make(PATH_TYPE, header=header(placeholder_stamp_ns(0), BASE_FRAME), poses=poses)
+        head = BAG.header(placeholder_stamp_ns(index + 1), BASE_FRAME)
+        poses.append(BAG.make("geometry_msgs/msg/PoseStamped", header=head, pose=BAG.pose(marks[:3], marks[3:])))
+    message = BAG.make(PATH_TYPE, header=BAG.header(placeholder_stamp_ns(0), BASE_FRAME), poses=poses)
     return MessageTemplate(message, PATH_TYPE, [7] * points, points + 1)
 
 
@@ -95,12 +93,4 @@ def path_cdr(stamp_ns: int, stamps_ns: NDArray[np.int64], translations: Array, r
 
 def map_message(stamp_ns: int, polylines: tuple[MapPolyline, ...]) -> Any:
     """distilldrive_ros/VectorMap in base_link."""
-    elements = [
-        make("distilldrive_ros/msg/MapPolyline", kind=int(p.kind), score=p.score, xy=np.ravel(p.xy)) for p in polylines
-    ]
-    return make(
-        "distilldrive_ros/msg/VectorMap",
-        header=header(stamp_ns, BASE_FRAME),
-        model_id=GROUND_TRUTH,
-        polylines=elements,
-    )
+    return vector_map_to_message(BAG, VectorMap(stamp_ns, BASE_FRAME, GROUND_TRUTH, polylines))

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from distilldrive_ros.cli.launch import command_line
+from distilldrive_ros.environment.programs import entry_point
 from distilldrive_ros.environment.resources import config_file
-from distilldrive_ros.nodes.domain import reserve_domain
-from distilldrive_ros.nodes.launch_plan import GraphPlan, plan_replay
-from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
+from distilldrive_ros.nodes.launching.domain import reserve_domain
+from distilldrive_ros.nodes.launching.launch_plan import GraphPlan, plan_replay
+from distilldrive_ros.nodes.launching.supervisor import ProcessGroup, graph_environment
 from distilldrive_ros.scene.errors import DistillDriveError
 
 PLANS_TOPIC = "/planner/paths"
@@ -151,7 +152,7 @@ def recorder_command(run: DemoRun) -> list[str]:
         "max_plans": run.expected_plans,
         "anchor_reliability": "reliable",
     }
-    words = [sys.executable, "-m", "distilldrive_ros.nodes.recorder_node", "--ros-args"]
+    words = [sys.executable, "-m", entry_point("recorder")[0], "--ros-args"]
     words += ["--params-file", str(config_file("replay.param.yaml"))]
     for name, value in settings.items():
         words += ["-p", f"{name}:={json.dumps(value)}"]

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from distilldrive_ros.nodes.launch_plan import (
-    MODULES,
+from distilldrive_ros.environment.programs import entry_point
+from distilldrive_ros.nodes.launching.launch_plan import (
     PLANNER_ARGUMENTS,
     REPLAY_ARGUMENTS,
     RESPAWN_DELAY_S,
@@ -27,7 +27,7 @@ from distilldrive_ros.nodes.launch_plan import (
     plan_replay,
     plan_simulation,
 )
-from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
+from distilldrive_ros.nodes.launching.supervisor import ProcessGroup, graph_environment
 from distilldrive_ros.scene.errors import ConfigurationError
 
 GRAPHS = {
@@ -88,7 +88,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, str]:
 
 def command_line(program: Program) -> list[str]:
     """Command of one program."""
-    words = [*program.prefix, sys.executable, "-m", MODULES[program.name], "--ros-args"]
+    words = [*program.prefix, sys.executable, "-m", entry_point(program.name)[0], "--ros-args"]
     words += ["--params-file", str(program.parameter_file)]
     for name, value in program.parameters.items():
         # JSON is YAML: a string stays a string, whatever it looks like.

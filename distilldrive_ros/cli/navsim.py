@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from distilldrive_ros.bags.plan_messages import PLANS_TOPIC
 from distilldrive_ros.bags.reader import open_bag
+from distilldrive_ros.bags.result_topics import PLANS_TOPIC
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.evaluation.navsim.planners import ModelPlanner, Planner, PlannerFactory, ReferencePlanner
 from distilldrive_ros.evaluation.navsim.study import AGENTS, Study, run_study

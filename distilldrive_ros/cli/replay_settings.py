@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from distilldrive_ros.evaluation.bag_frames import FrameSettings
 from distilldrive_ros.models.registry import PRECISIONS
-from distilldrive_ros.nodes.rig import load_rig
-from distilldrive_ros.nodes.sync_rules import sync_config, with_needs
-from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
+from distilldrive_ros.nodes.parameters.tables.sensor_sync import SensorSyncConfiguration
+from distilldrive_ros.nodes.sensing.rig import load_rig
+from distilldrive_ros.nodes.sensing.sync_rules import sync_config, with_needs
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:

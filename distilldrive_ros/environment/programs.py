@@ -4,15 +4,15 @@ from __future__ import annotations
 
 PROGRAMS: dict[str, str] = {
     "distilldrive": "distilldrive_ros.cli.main:main",
-    "evaluator": "distilldrive_ros.nodes.evaluator_node:main",
-    "perception_planning": "distilldrive_ros.nodes.perception_planning_node:main",
-    "planner": "distilldrive_ros.nodes.planner_node:main",
-    "planner_graph": "distilldrive_ros.nodes.graph:main",
-    "recorder": "distilldrive_ros.nodes.recorder_node:main",
-    "replay": "distilldrive_ros.nodes.replay_node:main",
-    "sensor_sync": "distilldrive_ros.nodes.sensor_sync_node:main",
-    "simulator": "distilldrive_ros.nodes.simulator_node:main",
-    "visualizer": "distilldrive_ros.nodes.visualizer_node:main",
+    "evaluator": "distilldrive_ros.nodes.results.evaluator_node:main",
+    "perception_planning": "distilldrive_ros.nodes.planning.perception_planning_node:main",
+    "planner": "distilldrive_ros.nodes.planning.planner_node:main",
+    "planner_graph": "distilldrive_ros.nodes.launching.graph:main",
+    "recorder": "distilldrive_ros.nodes.results.recorder_node:main",
+    "replay": "distilldrive_ros.nodes.playing.replay_node:main",
+    "sensor_sync": "distilldrive_ros.nodes.sensing.sensor_sync_node:main",
+    "simulator": "distilldrive_ros.nodes.playing.simulator_node:main",
+    "visualizer": "distilldrive_ros.nodes.visualization.visualizer_node:main",
 }
 """Name of the executable to `module:function`; the function returns the exit status."""
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from distilldrive_ros.bags.ground_truth import map_from_message, objects_from_message
 from distilldrive_ros.bags.reader import BagMessage, BagReader
 from distilldrive_ros.bags.topics import (
     CAMERA_INFO,
@@ -27,9 +26,11 @@ from distilldrive_ros.bags.topics import (
     image_topic,
 )
 from distilldrive_ros.evaluation.recording import static_extrinsics
+from distilldrive_ros.messages.fields import stamp_ns
+from distilldrive_ros.messages.records import command_from_message
+from distilldrive_ros.messages.scene_elements import objects_from_message, vector_map_from_message
 from distilldrive_ros.models.interface import SensorRequirements
 from distilldrive_ros.planning.speed_history import SpeedHistory
-from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import BagError, SensorDataError
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import SensorFrame
@@ -37,7 +38,7 @@ from distilldrive_ros.scene.vector_map import VectorMap
 from distilldrive_ros.sync.config import SyncConfig
 from distilldrive_ros.sync.ground_truth_pairing import GroundTruthPairing
 from distilldrive_ros.sync.key_frame_filter import KeyFrameFilter
-from distilldrive_ros.sync.message_inputs import calibration, compressed_image, ego_motion, point_cloud, stamp_ns
+from distilldrive_ros.sync.message_inputs import calibration, compressed_image, ego_motion, point_cloud
 from distilldrive_ros.sync.synchronizer import SensorSynchronizer
 
 # CDR: 4 bytes of encapsulation, then the header's stamp (sec, nanosec).
@@ -126,7 +127,7 @@ class BagFrames:
         handlers.update({ODOMETRY: self._odometry, COMMAND: self._command, SAMPLE_INFO: self._sample})
         if self.pairing is not None:
             handlers[OBJECTS] = self._truth(self.pairing, objects_from_message)
-            handlers[ROUTE] = self._truth(self.pairing, map_from_message)
+            handlers[ROUTE] = self._truth(self.pairing, vector_map_from_message)
         return handlers
 
     def __iter__(self) -> Iterator[SensorFrame]:
@@ -218,11 +219,8 @@ class BagFrames:
         )
 
     def _command(self, message: Any, now_ns: int) -> list[SensorFrame]:
-        try:
-            command = Command(int(message.command))
-        except ValueError:
-            raise SensorDataError(f"{message.command} is no driving command") from None
-        return self.synchronizer.add_command(stamp_ns(message.header.stamp), command, now_ns)
+        command = command_from_message(message)
+        return self.synchronizer.add_command(command.stamp_ns, command.command, now_ns)
 
     def _sample(self, message: Any, now_ns: int) -> list[SensorFrame]:
         stamp = stamp_ns(message.header.stamp)

@@ -12,8 +12,9 @@ from distilldrive_ros.bags.ground_truth import read_ground_truth
 from distilldrive_ros.bags.reader import open_bag
 from distilldrive_ros.evaluation.bag_frames import BagFrames, FrameSettings
 from distilldrive_ros.evaluation.open_loop.planning import STEP_S, STEPS
-from distilldrive_ros.models.ego_mlp.features import FEATURE_COUNT, EgoHistory, advanced, features, require_motion
+from distilldrive_ros.models.ego_mlp.features import FEATURE_COUNT, EgoHistory, advanced, features
 from distilldrive_ros.models.interface import SensorRequirements
+from distilldrive_ros.models.motion_history import require_motion
 from distilldrive_ros.scene.errors import BagError
 from distilldrive_ros.scene.sensor_frame import Discontinuity
 

@@ -11,28 +11,24 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.bags.plan_messages import MAP_TOPIC, OBJECTS_TOPIC, PLANS_TOPIC
 from distilldrive_ros.bags.reader import BagReader, open_bag
+from distilldrive_ros.bags.result_topics import MAP_TOPIC, OBJECTS_TOPIC, PLANS_TOPIC
 from distilldrive_ros.bags.topics import LIDAR, MAP, OBJECTS, ODOMETRY, SAMPLE_INFO, TF_STATIC
 from distilldrive_ros.bags.topics import PATH as TRUTH_PATH
-from distilldrive_ros.evaluation.recorded_messages import (
-    cloud_xyz,
-    matrix_of_pose,
-    objects_of,
-    path_of,
-    plan_of,
-    stamp_ns,
-    stats_of,
-    vector_map_of,
-)
 from distilldrive_ros.geometry.interpolation import interpolate_pose
 from distilldrive_ros.geometry.poses import transform_points
+from distilldrive_ros.messages.fields import rigid_matrix, stamp_ns
+from distilldrive_ros.messages.plans import path_from_message, plan_from_message
+from distilldrive_ros.messages.records import inference_stats_from_message
+from distilldrive_ros.messages.scene_elements import objects_from_message, vector_map_from_message
 from distilldrive_ros.scene.candidates import PlanCandidates
 from distilldrive_ros.scene.errors import BagError
 from distilldrive_ros.scene.inference_stats import InferenceStats
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import CameraFrame, CameraStatus
+from distilldrive_ros.scene.timed_path import TimedPath
 from distilldrive_ros.scene.vector_map import VectorMap
+from distilldrive_ros.sync.message_inputs import point_cloud
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -137,11 +133,11 @@ class RecordedResults:
     def read(cls, bag: BagReader) -> RecordedResults:
         """All results of a bag; topics that it lacks are empty."""
         return cls(
-            _by_stamp(bag, PLANS_TOPIC, plan_of),
-            _by_stamp(bag, OBJECTS_TOPIC, objects_of),
-            _by_stamp(bag, MAP_TOPIC, vector_map_of),
-            _by_stamp(bag, STATS_TOPIC, stats_of),
-            _by_stamp(bag, AGES_TOPIC, stats_of),
+            _by_stamp(bag, PLANS_TOPIC, plan_from_message),
+            _by_stamp(bag, OBJECTS_TOPIC, objects_from_message),
+            _by_stamp(bag, MAP_TOPIC, vector_map_from_message),
+            _by_stamp(bag, STATS_TOPIC, inference_stats_from_message),
+            _by_stamp(bag, AGES_TOPIC, inference_stats_from_message),
             _last_health(bag),
         )
 
@@ -180,7 +176,7 @@ class _Drive:
     extrinsics: dict[str, Array]
     samples: dict[int, Any]
     objects: dict[int, ObjectPredictions]
-    paths: dict[int, Any]
+    paths: dict[int, TimedPath]
     maps: dict[int, VectorMap]
 
     @classmethod
@@ -199,18 +195,17 @@ class _Drive:
         for name in cameras:
             for stamp, info in _by_stamp(bag, f"/camera/{name}/camera_info", lambda m: m).items():
                 infos[name][stamp] = info
-        odometry = _by_stamp(bag, ODOMETRY, lambda m: matrix_of_pose(m.pose.pose.position, m.pose.pose.orientation))
+        odometry = _by_stamp(bag, ODOMETRY, lambda m: rigid_matrix(m.pose.pose.position, m.pose.pose.orientation))
         stamps = np.array(sorted(odometry), np.int64)
         return cls(
             bag, shown, clouds, images, infos, (stamps, [odometry[int(s)] for s in stamps]), static_extrinsics(bag),
-            _by_stamp(bag, SAMPLE_INFO, lambda m: m), _by_stamp(bag, OBJECTS, objects_of),
-            _by_stamp(bag, TRUTH_PATH, lambda m: m), _by_stamp(bag, MAP, vector_map_of),
+            _by_stamp(bag, SAMPLE_INFO, lambda m: m), _by_stamp(bag, OBJECTS, objects_from_message),
+            _by_stamp(bag, TRUTH_PATH, path_from_message), _by_stamp(bag, MAP, vector_map_from_message),
         )  # fmt: skip
 
     def frame(self, stamp: int, index: int, results: RecordedResults) -> RecordedFrame:
         sample = self.samples.get(stamp)
         path = self.paths.get(stamp)
-        times, points, _ = path_of(path) if path is not None else (np.zeros(0), np.zeros((0, 2)), None)
         return RecordedFrame(
             stamp_ns=stamp,
             world_from_base=self.pose(stamp),
@@ -222,7 +217,7 @@ class _Drive:
             stats=results.stats.get(stamp),
             ages=results.ages.get(stamp),
             truth_objects=self.objects.get(stamp),
-            truth_path=TruthPath(times - stamp * 1e-9, points) if len(times) else None,
+            truth_path=TruthPath(path.times, path.positions) if path is not None and len(path.times) else None,
             truth_map=self.maps.get(stamp),
             lidar_points=self._points(stamp),
             cameras=self._cameras(stamp) if stamp in self.shown else (),
@@ -246,7 +241,9 @@ class _Drive:
             return None
         message: Any = self.bag.deserialize(recorded)
         base_from_lidar = self.extrinsics.get(message.header.frame_id)
-        return None if base_from_lidar is None else transform_points(base_from_lidar, cloud_xyz(message))
+        return (
+            None if base_from_lidar is None else transform_points(base_from_lidar, point_cloud(message).points[:, :3])
+        )
 
     def _cameras(self, stamp: int) -> tuple[CameraFrame, ...]:
         return tuple(c for name in self.images if (c := self._camera(name, stamp)) is not None)
@@ -277,7 +274,7 @@ def static_extrinsics(bag: BagReader) -> dict[str, Array]:
         for recorded in bag.messages(topics=[TF_STATIC]):
             message: Any = bag.deserialize(recorded)
             for t in message.transforms:
-                pose = matrix_of_pose(t.transform.translation, t.transform.rotation)
+                pose = rigid_matrix(t.transform.translation, t.transform.rotation)
                 parents[t.child_frame_id] = (t.header.frame_id, pose)
     chained = {}
     for frame in parents:

@@ -12,23 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from distilldrive_ros.bags.plan_messages import (
+from distilldrive_ros.bags.reader import BagReader, open_bag
+from distilldrive_ros.bags.result_topics import (
     CANDIDATES_TOPIC,
     MAP_TOPIC,
     OBJECTS_TOPIC,
     PATH_TOPIC,
     PLANS_TOPIC,
     RESULT_TOPICS,
-    candidates_message,
-    objects_message,
-    path_message,
-    plan_message,
-    vector_map_message,
 )
-from distilldrive_ros.bags.reader import BagReader, open_bag
+from distilldrive_ros.bags.typed_messages import BAG
 from distilldrive_ros.bags.writer import BagWriter
 from distilldrive_ros.evaluation.bag_frames import BagFrames, FrameSettings
 from distilldrive_ros.evaluation.report.writer import write_whole
+from distilldrive_ros.messages.plans import candidates_to_message, path_to_message, plan_to_message
+from distilldrive_ros.messages.scene_elements import objects_to_message, vector_map_to_message
 from distilldrive_ros.models.interface import DrivingModel, ModelOutput
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.planning.hazards import HazardLimits, find_hazards
@@ -213,13 +211,13 @@ def _record(run: BagReplay, writer: BagWriter, progress: Progress) -> ReplayRepo
 
 def _write_set(writer: BagWriter, output: ModelOutput, planned: PlanCandidates) -> None:
     messages = {
-        CANDIDATES_TOPIC: candidates_message(output.candidates),
-        OBJECTS_TOPIC: objects_message(output.objects),
-        MAP_TOPIC: vector_map_message(output.vector_map),
-        PLANS_TOPIC: plan_message(planned),
+        CANDIDATES_TOPIC: candidates_to_message(BAG, output.candidates),
+        OBJECTS_TOPIC: objects_to_message(BAG, output.objects),
+        MAP_TOPIC: vector_map_to_message(BAG, output.vector_map),
+        PLANS_TOPIC: plan_to_message(BAG, planned),
     }
     if planned.best is not None:
-        messages[PATH_TOPIC] = path_message(planned, planned.best)
+        messages[PATH_TOPIC] = path_to_message(BAG, planned, planned.best)
     for topic, message in messages.items():
         writer.write(topic, message, planned.stamp_ns)
 

@@ -1,11 +1,12 @@
-"""The vehicle's motion at the set before: what models need that want its acceleration."""
+"""The vehicle's motion at a set and at the set before: what models need that want its acceleration."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from distilldrive_ros.scene.sensor_frame import EgoStatus
+from distilldrive_ros.scene.errors import SensorDataError
+from distilldrive_ros.scene.sensor_frame import EgoStatus, SensorFrame
 
 # Differences over less time than this are noise, not acceleration (s).
 MIN_ACCELERATION_INTERVAL_S = 0.05
@@ -17,6 +18,14 @@ class MotionHistory:
 
     stamp_ns: int
     speed: float
+
+
+def require_motion(frame: SensorFrame) -> SensorFrame:
+    """The set, if its motion is finite. Raises SensorDataError."""
+    ego = frame.ego
+    if not all(map(math.isfinite, (ego.speed, ego.lateral_speed, ego.yaw_rate))):
+        raise SensorDataError("odometry twist holds NaN or infinity; check the odometry source")
+    return frame
 
 
 def forward_acceleration(ego: EgoStatus, history: MotionHistory | None, stamp_ns: int) -> float:

@@ -16,12 +16,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from distilldrive_ros.models.registry import MODELS
-from distilldrive_ros.nodes.parameter_rendering import render_markdown
-from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode
-from distilldrive_ros.nodes.planner_node import PlannerNode
-from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode
-from distilldrive_ros.nodes.simulator_node import SimulatorNode
-from distilldrive_ros.nodes.visualizer_node import VisualizerNode
+from distilldrive_ros.nodes.parameters.rendering import render_markdown
+from distilldrive_ros.nodes.planning.perception_planning_node import PerceptionPlanningNode
+from distilldrive_ros.nodes.planning.planner_node import PlannerNode
+from distilldrive_ros.nodes.playing.simulator_node import SimulatorNode
+from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode
+from distilldrive_ros.nodes.visualization.visualizer_node import VisualizerNode
 from distilldrive_ros.scene.errors import ConfigurationError
 
 # What every node of ROS 2 has, and says nothing about ours.

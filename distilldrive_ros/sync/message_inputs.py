@@ -1,12 +1,11 @@
 """Standard sensor messages in, numbers out: every check that a message can fail is here, with its words.
 
 Messages are taken as objects with the fields of their definition: those of rclpy and those read from a bag alike. Knows
-no ROS; raw images are for `nodes.sensor_messages`, as they need a bridge.
+no ROS; raw images are for `nodes.conversions.raw_images`, as they need a bridge.
 """
 
 from __future__ import annotations
 
-import array
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.geometry.poses import pose_matrix
+from distilldrive_ros.messages.fields import array_view, rigid_matrix, stamp_ns
 from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.sync.image_headers import read_image_header
 
@@ -62,44 +61,13 @@ class EgoMotion(NamedTuple):
     yaw_rate: float
 
 
-def stamp_ns(stamp: Any) -> int:
-    """Nanoseconds of a builtin_interfaces/Time."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
-def rigid_matrix(translation: Any, rotation: Any) -> NDArray[np.float64]:
-    """4x4 matrix of a position (or translation) and an orientation (or rotation).
-
-    Raises:
-        SensorDataError: numbers that are not finite, or a quaternion that is no rotation.
-    """
-    xyz = (translation.x, translation.y, translation.z)
-    wxyz = (rotation.w, rotation.x, rotation.y, rotation.z)
-    norm = math.sqrt(sum(v * v for v in wxyz))
-    if not all(map(math.isfinite, (*xyz, *wxyz))) or abs(norm - 1.0) > 0.01:
-        raise SensorDataError(
-            f"pose is not usable: position ({xyz[0]:g}, {xyz[1]:g}, {xyz[2]:g}), quaternion of length {norm:g}; "
-            "the publisher must send finite numbers and unit quaternions"
-        )
-    return pose_matrix(xyz, wxyz)
-
-
-def bytes_view(field: Any) -> NDArray[np.uint8]:
-    """Read-only numpy view of a uint8[] field, without a copy where it is an `array.array` or an array."""
-    if len(field) == 0:
-        return np.zeros(0, np.uint8)
-    view = np.frombuffer(field, np.uint8) if isinstance(field, array.array) else np.asarray(field, np.uint8).view()
-    view.flags.writeable = False
-    return view
-
-
 def compressed_image(message: Any) -> CameraImage:
     """A JPEG or PNG image, not decoded; the kind is read off the data, as drivers fill `format` in many ways.
 
     Raises:
         SensorDataError: no such image, or cut off.
     """
-    data = bytes_view(message.data)
+    data = array_view(message.data, np.uint8)
     header = read_image_header(data.data)
     return CameraImage(stamp_ns(message.header.stamp), header.encoding, header.width, header.height, data)
 
@@ -192,7 +160,7 @@ def _structured(message: Any, fields: list[Any]) -> NDArray[Any]:
     shape = (message.height, message.width)
     if message.width * message.height == 0:
         return np.zeros(shape, layout)
-    data = bytes_view(message.data)
+    data = array_view(message.data, np.uint8)
     return np.ndarray(shape, layout, buffer=data.data, strides=(row_step, message.point_step))
 
 

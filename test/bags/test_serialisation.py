@@ -14,8 +14,9 @@ from distilldrive_ros.bags.object_cdr import (
     empty_object_predictions,
     object_predictions_cdr,
 )
-from distilldrive_ros.bags.sensor_messages import header, make, odometry_template, pose, time, vector
+from distilldrive_ros.bags.sensor_messages import odometry_template
 from distilldrive_ros.bags.truth_messages import path_cdr
+from distilldrive_ros.bags.typed_messages import BAG
 from distilldrive_ros.bags.typestore import message_types
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
@@ -32,17 +33,17 @@ def test_object_predictions(classes, frame, steps):
     rng = np.random.default_rng(count)
     geometry, futures = rng.normal(0, 30, (count, 13)), rng.normal(0, 30, (count, steps, 2)).astype(np.float32)
     ids = rng.integers(0, 2**32, count)
-    head = header(1_600_000_000_123_456_789, frame)
+    head = BAG.header(1_600_000_000_123_456_789, frame)
     ours = object_predictions_cdr(empty_object_predictions(head), np.array(classes, int), ids, geometry, futures)
     objects = [
-        make(
+        BAG.make(
             "distilldrive_ros/msg/ObjectPrediction", id=int(i), class_id=CLASS_NAMES[c], score=1.0,
-            pose=pose(g[:3], g[3:7]), size=vector(g[7:10]), velocity=vector(g[10:]), time_step=0.5, num_modes=1,
-            num_steps=steps, mode_scores=np.ones(1, np.float32), mode_xy=f.reshape(-1),
+            pose=BAG.pose(g[:3], g[3:7]), size=BAG.vector(g[7:10]), velocity=BAG.vector(g[10:]),
+            time_step=0.5, num_modes=1, num_steps=steps, mode_scores=np.ones(1, np.float32), mode_xy=f.reshape(-1),
         )
         for i, c, g, f in zip(ids, classes, geometry, futures, strict=True)
     ]  # fmt: skip
-    message = make(OBJECT_PREDICTIONS, header=head, model_id=GROUND_TRUTH, objects=objects)
+    message = BAG.make(OBJECT_PREDICTIONS, header=head, model_id=GROUND_TRUTH, objects=objects)
     assert ours == bytes(message_types().serialize_cdr(message, OBJECT_PREDICTIONS))
 
 
@@ -54,10 +55,14 @@ def test_path(points):
     ours = path_cdr(1_600_000_000_000_000_000, stamps, translations, rotations)
     unit = rotations / np.linalg.norm(rotations, axis=1, keepdims=True)
     poses = [
-        make("geometry_msgs/msg/PoseStamped", header=header(int(s), "base_link"), pose=pose(t, [*r[1:], r[0]]))
+        BAG.make(
+            "geometry_msgs/msg/PoseStamped",
+            header=BAG.header(int(s), "base_link"),
+            pose=BAG.pose(t, [*r[1:], r[0]]),
+        )
         for s, t, r in zip(stamps, translations, unit, strict=True)
     ]
-    message = make("nav_msgs/msg/Path", header=header(1_600_000_000_000_000_000, "base_link"), poses=poses)
+    message = BAG.make("nav_msgs/msg/Path", header=BAG.header(1_600_000_000_000_000_000, "base_link"), poses=poses)
     store = message_types()
     found = store.deserialize_cdr(bytes(ours), "nav_msgs/msg/Path")
     assert len(ours) == len(store.serialize_cdr(message, "nav_msgs/msg/Path"))
@@ -80,11 +85,11 @@ def test_odometry_template():
 
 
 def test_template_without_its_placeholders_is_refused():
-    message = make("builtin_interfaces/msg/Time", sec=1, nanosec=2)
+    message = BAG.make("builtin_interfaces/msg/Time", sec=1, nanosec=2)
     with pytest.raises(ValueError, match="0 times"):
         MessageTemplate(message, "builtin_interfaces/msg/Time")
     with pytest.raises(ValueError, match="0 times"):
-        MessageTemplate(time(placeholder_stamp_ns(0)), "builtin_interfaces/msg/Time", [2])
+        MessageTemplate(BAG.time(placeholder_stamp_ns(0)), "builtin_interfaces/msg/Time", [2])
 
 
 def test_placeholders_differ():

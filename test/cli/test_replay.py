@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distilldrive_ros.bags.plan_messages import PLANS_TOPIC
 from distilldrive_ros.bags.reader import open_bag
+from distilldrive_ros.bags.result_topics import PLANS_TOPIC
 from distilldrive_ros.bags.topics import SAMPLE_INFO
 from distilldrive_ros.cli.demo_data import convert_drive, demo_drive
 from distilldrive_ros.cli.demo_graph import DemoRun, run_graph
 from distilldrive_ros.cli.main import main
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions
-from distilldrive_ros.evaluation.recorded_messages import plan_of
+from distilldrive_ros.messages.plans import plan_from_message
 from distilldrive_ros.scene.candidates import PlanCandidates
 
 KEY_FRAMES = 3
@@ -29,7 +29,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def plans_of(path: Path) -> list[PlanCandidates]:
     with open_bag(path) as reader:
-        return [plan_of(reader.deserialize(m)) for m in reader.messages(topics=[PLANS_TOPIC])]
+        return [plan_from_message(reader.deserialize(m)) for m in reader.messages(topics=[PLANS_TOPIC])]
 
 
 def replay(bag: Path, out: Path, *words: str, model: str = "constant_velocity") -> int:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from distilldrive_ros.nodes.supervisor import graph_environment
+from distilldrive_ros.nodes.launching.supervisor import graph_environment
 
 BURSTS = 24
 

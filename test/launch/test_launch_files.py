@@ -29,7 +29,7 @@ def actions_of(repository, name, **arguments):
 
 @pytest.mark.parametrize("name", ["planner", "replay", "simulation"])
 def test_every_argument_is_declared_with_its_description_and_choices(repository, name):
-    from distilldrive_ros.nodes import launch_plan
+    from distilldrive_ros.nodes.launching import launch_plan
 
     arguments = getattr(launch_plan, f"{name.upper()}_ARGUMENTS")
     declared = description(repository, name).get_launch_arguments()

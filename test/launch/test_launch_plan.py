@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from distilldrive_ros.cli.launch import command_line, parse_assignments
-from distilldrive_ros.nodes.launch_plan import (
-    MODULES,
+from distilldrive_ros.nodes.launching.launch_plan import (
     PLANNER_ARGUMENTS,
     REPLAY_ARGUMENTS,
     SIMULATION_ARGUMENTS,
@@ -109,7 +108,7 @@ def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):
     assert (evaluator.parameters["output"], evaluator.parameters["page"]) == (results["json"], results["html"])
     awaited = set(replay.parameters["wait_for_subscribers"])
     assert {"/ground_truth/route", "/ground_truth/objects", "perception_planning/stats"} <= awaited
-    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.evaluator_node"
+    assert command_line(evaluator)[2] == "distilldrive_ros.nodes.results.evaluator_node"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +160,7 @@ def test_relative_paths_are_of_the_person_who_types_them(tmp_path, monkeypatch):
 def test_the_command_line_of_a_program():
     plan = plan_planner({"model": "ctra", "use_sim_time": "true", "namespace": "/car/"})
     words = command_line(plan.programs[1])
-    assert words[:4] == [sys.executable, "-m", MODULES["perception_planning"], "--ros-args"]
+    assert words[:4] == [sys.executable, "-m", "distilldrive_ros.nodes.planning.perception_planning_node", "--ros-args"]
     assert 'model:="ctra"' in words and "use_sim_time:=true" in words and "__ns:=/car" in words
 
 

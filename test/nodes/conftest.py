@@ -54,7 +54,7 @@ class Drive:
         from tf2_msgs.msg import TFMessage
 
         from distilldrive_ros import msg
-        from distilldrive_ros.nodes import qos
+        from distilldrive_ros.nodes.running import qos
 
         self.context, self.rig = context, rig
         self.nodes: list[Any] = []
@@ -96,7 +96,7 @@ class Drive:
 
     def sensor_sync(self, **parameters: Any) -> Any:
         """A `sensor_sync` node with the small rig."""
-        from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode
+        from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode
 
         values = {
             "rig": str(self.rig),
@@ -108,14 +108,14 @@ class Drive:
 
     def perception_planning(self, **parameters: Any) -> Any:
         """A `perception_planning` node with a baseline model."""
-        from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode
+        from distilldrive_ros.nodes.planning.perception_planning_node import PerceptionPlanningNode
 
         values = {"diagnostics_period_s": 0.1, "plan_timeout_s": 30.0}
         return self.add(PerceptionPlanningNode(**self.arguments({**values, **parameters})))
 
     def planner(self, **parameters: Any) -> Any:
         """A `planner` node."""
-        from distilldrive_ros.nodes.planner_node import PlannerNode
+        from distilldrive_ros.nodes.planning.planner_node import PlannerNode
 
         values = {"diagnostics_period_s": 0.1, "plan_timeout_s": 30.0}
         return self.add(PlannerNode(**self.arguments({**values, **parameters})))
@@ -174,7 +174,7 @@ class Drive:
         from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
         from tf2_msgs.msg import TFMessage
 
-        from distilldrive_ros.nodes.pose_messages import header_message
+        from distilldrive_ros.nodes.conversions.factory import ROS
 
         forward = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
         backward = Quaternion(x=-0.5, y=-0.5, z=0.5, w=0.5)
@@ -185,7 +185,7 @@ class Drive:
         }
         transforms = [
             TransformStamped(
-                header=header_message(stamp_ns, "base_link"),
+                header=ROS.header(stamp_ns, "base_link"),
                 child_frame_id=frame,
                 transform=Transform(translation=Vector3(x=x, y=y, z=z), rotation=rotation),
             )
@@ -232,33 +232,31 @@ def camera_info(name: str, stamp_ns: int, width: int = WIDTH, height: int = HEIG
     """Calibration of an undistorted camera."""
     from sensor_msgs.msg import CameraInfo
 
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     k = [50.0, 0.0, width / 2, 0.0, 50.0, height / 2, 0.0, 0.0, 1.0]
-    return CameraInfo(header=header_message(stamp_ns, f"{name}_optical"), width=width, height=height, k=k)
+    return CameraInfo(header=ROS.header(stamp_ns, f"{name}_optical"), width=width, height=height, k=k)
 
 
 def compressed_message(name: str, stamp_ns: int, data: bytes) -> Any:
     """A `CompressedImage`."""
     from sensor_msgs.msg import CompressedImage
 
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
-    return CompressedImage(
-        header=header_message(stamp_ns, f"{name}_optical"), format="jpeg", data=array.array("B", data)
-    )
+    return CompressedImage(header=ROS.header(stamp_ns, f"{name}_optical"), format="jpeg", data=array.array("B", data))
 
 
 def raw_message(name: str, stamp_ns: int, encoding: str = "rgb8", step: int | None = None) -> Any:
     """An `Image` of one shade."""
     from sensor_msgs.msg import Image
 
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     channels = 1 if encoding == "mono8" else 3
     row = WIDTH * channels if step is None else step
     return Image(
-        header=header_message(stamp_ns + CAMERAS[name], f"{name}_optical"),
+        header=ROS.header(stamp_ns + CAMERAS[name], f"{name}_optical"),
         width=WIDTH,
         height=HEIGHT,
         encoding=encoding,
@@ -271,9 +269,9 @@ def odometry_message(stamp_ns: int, speed: float = SPEED) -> Any:
     """Straight on at constant speed."""
     from nav_msgs.msg import Odometry
 
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
-    message = Odometry(header=header_message(stamp_ns, "odom"), child_frame_id="base_link")
+    message = Odometry(header=ROS.header(stamp_ns, "odom"), child_frame_id="base_link")
     message.pose.pose.position.x = speed * (stamp_ns - START_NS) * 1e-9
     message.pose.pose.orientation.w = 1.0
     message.twist.twist.linear.x = speed
@@ -284,7 +282,7 @@ def cloud_message(stamp_ns: int, points: Any = None, fields: Any = None) -> Any:
     """A `PointCloud2` of a structured array; four points with x, y, z, intensity, ring where none is given."""
     from sensor_msgs.msg import PointCloud2, PointField
 
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     if points is None:
         layout = [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("ring", "<u2")]
@@ -296,7 +294,7 @@ def cloud_message(stamp_ns: int, points: Any = None, fields: Any = None) -> Any:
             for name, (dtype, offset) in points.dtype.fields.items()
         ]
     return PointCloud2(
-        header=header_message(stamp_ns, "LIDAR_TOP"),
+        header=ROS.header(stamp_ns, "LIDAR_TOP"),
         height=1,
         width=len(points),
         fields=fields,

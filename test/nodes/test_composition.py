@@ -10,7 +10,8 @@ from importlib import import_module
 
 from rclpy.parameter import Parameter
 
-from distilldrive_ros.nodes.pose_messages import stamp_ns
+from distilldrive_ros.environment.programs import entry_point
+from distilldrive_ros.messages.fields import stamp_ns
 
 conftest = import_module("test.nodes.conftest")
 START_NS, STEP_NS = conftest.START_NS, conftest.STEP_NS
@@ -53,14 +54,14 @@ def test_the_composed_graph_gives_the_plans_of_separate_processes(drive, ros_dom
         "/**/perception_planning:\n  ros__parameters:\n    model: ctra\n",
         encoding="utf-8",
     )
-    modules = ("sensor_sync_node", "perception_planning_node", "planner_node")
+    programs = ("sensor_sync", "perception_planning", "planner")
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", f"distilldrive_ros.nodes.{m}", "--ros-args", "--params-file", str(parameters)],
+            [sys.executable, "-m", entry_point(program)[0], "--ros-args", "--params-file", str(parameters)],
             stderr=subprocess.PIPE,
             text=True,
         )
-        for m in modules
+        for program in programs
     ]
     try:
         separate = plans_of(drive, 3)
@@ -77,7 +78,7 @@ def test_the_composed_graph_gives_the_plans_of_separate_processes(drive, ros_dom
 
 
 def composed_plans(drive):
-    from distilldrive_ros.nodes.graph import make_graph
+    from distilldrive_ros.nodes.launching.graph import make_graph
 
     overrides = [Parameter("rig", value=str(drive.rig)), Parameter("model", value="ctra")]
     for node in make_graph(context=drive.context, parameter_overrides=overrides):
@@ -86,7 +87,7 @@ def composed_plans(drive):
 
 
 def test_sets_are_handed_over_by_reference(drive):
-    from distilldrive_ros.nodes.graph import make_graph
+    from distilldrive_ros.nodes.launching.graph import make_graph
 
     overrides = [Parameter("rig", value=str(drive.rig))]
     nodes = [drive.add(n) for n in make_graph(context=drive.context, parameter_overrides=overrides)]

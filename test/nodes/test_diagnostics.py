@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from distilldrive_ros.nodes.diagnostics import DiagnosticsPublisher, Level
-from distilldrive_ros.nodes.guard import CallbackGuard
+from distilldrive_ros.nodes.running.diagnostics import DiagnosticsPublisher, Level
+from distilldrive_ros.nodes.running.guard import CallbackGuard
 from distilldrive_ros.scene.errors import SensorDataError
 
 

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from distilldrive_ros.bench.synthetic import sensor_frames
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running.diagnostics import Level
 
 
 @pytest.fixture

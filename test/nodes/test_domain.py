@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from distilldrive_ros.nodes.domain import DOMAINS, reserve_domain
+from distilldrive_ros.nodes.launching.domain import DOMAINS, reserve_domain
 
-CHILD = "from distilldrive_ros.nodes.domain import reserve_domain; print(reserve_domain(), flush=True); input()"
+CHILD = (
+    "from distilldrive_ros.nodes.launching.domain import reserve_domain; print(reserve_domain(), flush=True); input()"
+)
 
 
 def test_processes_get_different_domains() -> None:

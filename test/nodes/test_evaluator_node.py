@@ -28,8 +28,8 @@ from distilldrive_ros.cli.main import main
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
 from distilldrive_ros.datasets.nuscenes import NuScenes
-from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.evaluator_node import EvaluatorNode
+from distilldrive_ros.nodes.results.evaluator_node import EvaluatorNode
+from distilldrive_ros.nodes.running import qos
 
 DEADLINE_S = 30.0
 KEY_FRAMES = 9

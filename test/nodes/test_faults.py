@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running.diagnostics import Level
 
 conftest = import_module("test.nodes.conftest")
 START_NS, STEP_NS, CAMERAS = conftest.START_NS, conftest.STEP_NS, conftest.CAMERAS
@@ -209,7 +209,7 @@ def test_a_jump_of_the_clock_is_reported_and_leaves_the_state_to_the_stamps(driv
     """/clock and sets race: the last set of a pass may come after the jump and still belongs to the time before."""
     from rosgraph_msgs.msg import Clock
 
-    from distilldrive_ros.nodes.pose_messages import time_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     clock = drive.node.create_publisher(Clock, "/clock", 10)
     start(
@@ -218,7 +218,7 @@ def test_a_jump_of_the_clock_is_reported_and_leaves_the_state_to_the_stamps(driv
 
     def tell(nanoseconds):
         def arrived() -> bool:
-            clock.publish(Clock(clock=time_message(nanoseconds)))
+            clock.publish(Clock(clock=ROS.time(nanoseconds)))
             return all(
                 abs(n.get_clock().now().nanoseconds - nanoseconds) < 1000 for n in (drive.sync, drive.perception)
             )
@@ -265,7 +265,7 @@ class FailingModel:
 @pytest.fixture
 def faulty(monkeypatch):
     """Make the node load a model with faults."""
-    from distilldrive_ros.nodes import perception_planning_node
+    from distilldrive_ros.nodes.planning import perception_planning_node
 
     real = perception_planning_node.load_model
 
@@ -346,7 +346,7 @@ def test_sets_that_come_without_plans_are_an_error(drive, faulty):
 def test_an_incompatible_publisher_is_named_with_topic_and_policy(drive):
     from sensor_msgs.msg import PointCloud2
 
-    from distilldrive_ros.nodes import qos
+    from distilldrive_ros.nodes.running import qos
 
     drive.sensor_sync(sensor_reliability="reliable")
     drive.node.create_publisher(PointCloud2, "lidar/points", qos.sensor("best_effort", 1))

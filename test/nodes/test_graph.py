@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distilldrive_ros.nodes.pose_messages import stamp_ns
+from distilldrive_ros.messages.fields import stamp_ns
 
 START_NS = 1_532_402_927_600_000_000
 STEP_NS = 500_000_000
@@ -80,7 +80,7 @@ def test_every_stage_and_counter_is_in_the_statistics(drive):
 
 def test_only_key_frames_are_planned_even_where_they_are_announced_late(drive):
     from distilldrive_ros import msg
-    from distilldrive_ros.nodes.pose_messages import header_message
+    from distilldrive_ros.nodes.conversions.factory import ROS
 
     sync = drive.sensor_sync(key_frames_only=True, wait_timeout_ms=10_000.0)
     node = drive.perception_planning()
@@ -94,7 +94,7 @@ def test_only_key_frames_are_planned_even_where_they_are_announced_late(drive):
     assert not drive.received["planner/paths"]
     paths = drive.received["planner/paths"]
     for planned, index in enumerate((0, 2), start=1):
-        header = header_message(START_NS + index * STEP_NS, "base_link")
+        header = ROS.header(START_NS + index * STEP_NS, "base_link")
         drive.publishers["sample_info"].publish(msg.SampleInfo(header=header, scene_token="scene"))
         # One after the other: the worker takes the newest set only.
         drive.spin_until(lambda planned=planned: len(paths) == planned, f"plan {planned}")

@@ -9,7 +9,7 @@ from importlib import import_module
 from rclpy.lifecycle import TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running.diagnostics import Level
 
 conftest = import_module("test.nodes.conftest")
 START_NS, STEP_NS = conftest.START_NS, conftest.STEP_NS
@@ -91,7 +91,7 @@ def test_sets_are_ignored_while_inactive(drive):
 
 
 def test_the_newest_set_wins_and_the_loss_is_counted(drive, monkeypatch):
-    from distilldrive_ros.nodes import perception_planning_node
+    from distilldrive_ros.nodes.planning import perception_planning_node
 
     release, entered = threading.Event(), threading.Event()
     real = perception_planning_node.load_model

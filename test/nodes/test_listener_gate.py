@@ -17,10 +17,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from distilldrive_ros import msg
-from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.listener_gate import Awaited, parse_awaited
-from distilldrive_ros.nodes.planner_node import PlannerNode
-from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode
+from distilldrive_ros.nodes.planning.planner_node import PlannerNode
+from distilldrive_ros.nodes.running import qos
+from distilldrive_ros.nodes.running.listener_gate import Awaited, parse_awaited
+from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode
 from distilldrive_ros.scene.errors import ConfigurationError
 
 DEADLINE_S = 30.0

@@ -14,7 +14,7 @@ pytest.importorskip("visualization_msgs")
 
 from visualization_msgs.msg import Marker, MarkerArray
 
-from distilldrive_ros.nodes.markers import MarkerStyle, plan_markers
+from distilldrive_ros.nodes.visualization.markers import MarkerStyle, plan_markers
 from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCandidates, ScoreType
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.objects import ObjectPrediction, ObjectPredictions

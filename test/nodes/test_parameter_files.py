@@ -7,9 +7,9 @@ import re
 import pytest
 import yaml
 
-from distilldrive_ros.nodes.parameter_files import load_parameter_file
-from distilldrive_ros.nodes.parameter_rendering import FILES, render_markdown, render_yaml
-from distilldrive_ros.nodes.parameters import TABLE_MODULES, table_of
+from distilldrive_ros.nodes.parameters.files import load_parameter_file
+from distilldrive_ros.nodes.parameters.rendering import FILES, render_markdown, render_yaml
+from distilldrive_ros.nodes.parameters.table import TABLE_MODULES, table_of
 from distilldrive_ros.scene.errors import ConfigurationError
 
 
@@ -67,7 +67,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_the_files_in_config_hold_every_value_and_nothing_else(repository, file):
     path = repository / "config" / file
     assert path.read_text(encoding="utf-8") == render_yaml(file), (
-        "config/ is behind the tables: python -m distilldrive_ros.nodes.parameter_rendering"
+        "config/ is behind the tables: python -m distilldrive_ros.nodes.parameters.rendering"
     )
     values = load_parameter_file(path)
     for node in FILES[file]:

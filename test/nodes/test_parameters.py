@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from distilldrive_ros.nodes.parameters import TABLE_MODULES, ParameterTable, parameter, table_of
+from distilldrive_ros.nodes.parameters.table import TABLE_MODULES, ParameterTable, parameter, table_of
 from distilldrive_ros.scene.errors import ConfigurationError
 
 
@@ -98,7 +98,7 @@ class TestOnANode:
         import rclpy
         from rclpy.parameter import Parameter
 
-        from distilldrive_ros.nodes.parameter_server import ParameterServer
+        from distilldrive_ros.nodes.parameters.server import ParameterServer
 
         nodes = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distilldrive_ros.nodes.plan_ages import REMEMBERED_ANCHORS, PlanAges
+from distilldrive_ros.nodes.results.plan_ages import REMEMBERED_ANCHORS, PlanAges
 
 
 class _Clock:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from distilldrive_ros import msg
-from distilldrive_ros.nodes import qos
 from distilldrive_ros.nodes.conversions import candidates_to_message, objects_to_message, vector_map_to_message
-from distilldrive_ros.nodes.diagnostics import Level
+from distilldrive_ros.nodes.running import qos
+from distilldrive_ros.nodes.running.diagnostics import Level
 from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.objects import ObjectPrediction, ObjectPredictions

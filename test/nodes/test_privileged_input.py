@@ -6,8 +6,8 @@ from importlib import import_module
 
 import numpy as np
 
-from distilldrive_ros.nodes.diagnostics import Level
-from distilldrive_ros.nodes.pose_messages import header_message
+from distilldrive_ros.nodes.conversions.factory import ROS
+from distilldrive_ros.nodes.running.diagnostics import Level
 from distilldrive_ros.scene.vector_map import PolylineKind
 
 conftest = import_module("test.nodes.conftest")
@@ -22,14 +22,14 @@ def road_message(stamp_ns):
     area = np.array([(-50, -6), (200, -6), (200, 6), (-50, 6), (-50, -6)], float)
     elements = ((PolylineKind.CENTERLINE, line), (PolylineKind.DRIVABLE_AREA, area), (PolylineKind.ROUTE_LANE, area))
     return msg.VectorMap(
-        header=header_message(stamp_ns, "base_link"),
+        header=ROS.header(stamp_ns, "base_link"),
         polylines=[msg.MapPolyline(kind=int(k), score=1.0, xy=p.ravel().tolist()) for k, p in elements],
     )
 
 
 def test_sets_wait_for_their_truth_and_its_absence_is_an_error(drive):
     from distilldrive_ros import msg
-    from distilldrive_ros.nodes import qos
+    from distilldrive_ros.nodes.running import qos
 
     objects = drive.node.create_publisher(msg.ObjectPredictions, "ground_truth/objects", qos.reliable(10))
     route = drive.node.create_publisher(msg.VectorMap, "ground_truth/route", qos.reliable(10))
@@ -44,7 +44,7 @@ def test_sets_wait_for_their_truth_and_its_absence_is_an_error(drive):
     drive.send_set(START_NS)
     drive.wait_for_status(SUBJECT, Level.ERROR, "sets without ground truth of their stamp: the model is privileged")
     assert not drive.received["planner/paths"]
-    objects.publish(msg.ObjectPredictions(header=header_message(START_NS, "base_link")))
+    objects.publish(msg.ObjectPredictions(header=ROS.header(START_NS, "base_link")))
     route.publish(road_message(START_NS))
     paths = drive.received["planner/paths"]
     drive.spin_until(lambda: len(paths) == 1, "the plan")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from distilldrive_ros.environment.programs import entry_point
+
 pytest.importorskip("distilldrive_ros.msg", reason="the messages are not built (make setup)")
 
 
-def start(module, *words):
+def start(program, *words):
     return subprocess.Popen(
-        [sys.executable, "-m", f"distilldrive_ros.nodes.{module}", *words],
+        [sys.executable, "-m", entry_point(program)[0], *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -22,17 +24,17 @@ def start(module, *words):
 
 
 @pytest.mark.parametrize(
-    ("module", "parameter", "words"),
+    ("program", "parameter", "words"),
     [
-        ("sensor_sync_node", "rigg:=nuscenes", "no parameter 'rigg'; did you mean 'rig'?"),
-        ("sensor_sync_node", "wait_timeout_ms:=-5.0", "must be in the range 0 to 10000 ms, got -5.0"),
-        ("sensor_sync_node", "rig:=nowhere", "there is no rig 'nowhere'; use one of"),
-        ("perception_planning_node", "model:=studnt", "did you mean 'student'?"),
-        ("planner_node", "top_k:=many", "must be a int, got 'many' (string)"),
+        ("sensor_sync", "rigg:=nuscenes", "no parameter 'rigg'; did you mean 'rig'?"),
+        ("sensor_sync", "wait_timeout_ms:=-5.0", "must be in the range 0 to 10000 ms, got -5.0"),
+        ("sensor_sync", "rig:=nowhere", "there is no rig 'nowhere'; use one of"),
+        ("perception_planning", "model:=studnt", "did you mean 'student'?"),
+        ("planner", "top_k:=many", "must be a int, got 'many' (string)"),
     ],
 )
-def test_a_wrong_parameter_ends_the_program_with_one_line(module, parameter, words):
-    process = start(module, "--ros-args", "-p", parameter)
+def test_a_wrong_parameter_ends_the_program_with_one_line(program, parameter, words):
+    process = start(program, "--ros-args", "-p", parameter)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     lines = [line for line in errors.splitlines() if line]
@@ -42,7 +44,7 @@ def test_a_wrong_parameter_ends_the_program_with_one_line(module, parameter, wor
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_a_clean_end(sign):
     before = set(Path("/dev/shm").iterdir())
-    process = start("perception_planning_node")
+    process = start("perception_planning")
     for line in process.stderr:
         if "ready" in line:
             break

@@ -25,8 +25,8 @@ from sensor_msgs.msg import PointCloud2
 
 from distilldrive_ros import msg
 from distilldrive_ros.bags.reader import open_bag
-from distilldrive_ros.nodes import qos
-from distilldrive_ros.nodes.recorder_node import CANDIDATES, PLANS, RecorderNode
+from distilldrive_ros.nodes.results.recorder_node import CANDIDATES, PLANS, RecorderNode
+from distilldrive_ros.nodes.running import qos
 from distilldrive_ros.scene.errors import BagError, ConfigurationError
 
 DEADLINE_S = 30.0
@@ -201,7 +201,14 @@ class _Process:
     """The recorder as a program of its own."""
 
     def __init__(self, output: Path, log: Path) -> None:
-        words = [sys.executable, "-m", "distilldrive_ros.nodes.recorder_node", "--ros-args", "-p", f"output:={output}"]
+        words = [
+            sys.executable,
+            "-m",
+            "distilldrive_ros.nodes.results.recorder_node",
+            "--ros-args",
+            "-p",
+            f"output:={output}",
+        ]
         self.log = log
         with log.open("w") as stream:
             self.process = subprocess.Popen(words, stdout=stream, stderr=stream, env=dict(os.environ))
@@ -247,7 +254,7 @@ def test_killed_program_leaves_no_bag(talker: Any, tmp_path: Path) -> None:
 
 
 def test_wrong_parameter_is_one_line_and_exit_code_one(ros_domain: int) -> None:
-    words = [sys.executable, "-m", "distilldrive_ros.nodes.recorder_node", "--ros-args", "-p", "ouput:=x"]
+    words = [sys.executable, "-m", "distilldrive_ros.nodes.results.recorder_node", "--ros-args", "-p", "ouput:=x"]
     ended = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE_S, env=dict(os.environ))
     assert ended.returncode == 1
     assert "no parameter 'ouput'; did you mean 'output'?" in ended.stderr

@@ -7,8 +7,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilldrive_ros.nodes.render_worker import RenderWorker
-from distilldrive_ros.nodes.stamp_pairing import StampPairing
+from distilldrive_ros.nodes.visualization.render_worker import RenderWorker
+from distilldrive_ros.nodes.visualization.stamp_pairing import StampPairing
 
 
 def test_newest_job_of_a_kind_wins_and_kinds_do_not_disturb_each_other() -> None:

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,6 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("distilldrive_ros.msg")
 
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
@@ -27,12 +27,13 @@ from distilldrive_ros.bags.qos import LATCHED_QOS, TopicQos  # noqa: E402
 from distilldrive_ros.bags.typestore import message_types  # noqa: E402
 from distilldrive_ros.bags.writer import BagWriter  # noqa: E402
 from distilldrive_ros.msg import DrivingCommand, PathCandidates  # noqa: E402
-from distilldrive_ros.nodes.replay_node import ReplayNode  # noqa: E402
+from distilldrive_ros.nodes.playing.replay_node import ReplayNode  # noqa: E402
 from distilldrive_ros.scene.errors import BagError, ConfigurationError  # noqa: E402
 
 START_NS = 1_532_402_927_000_000_000
 STEP_NS = 20_000_000
 COUNT = 25
+SpunNodes = import_module("test.nodes.spun_nodes").SpunNodes
 DEADLINE_S = 30.0
 
 
@@ -62,23 +63,12 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Graph:
+class Graph(SpunNodes):
     """A listener and any number of replay nodes in one context, spun together."""
-
-    def __init__(self, context: Any) -> None:
-        self.context = context
-        self.executor = SingleThreadedExecutor(context=context)
-        self.listener = rclpy.create_node("listener", context=context)
-        self.executor.add_node(self.listener)
-        self.replays: list[ReplayNode] = []
 
     def replay(self, start: bool = True, **parameters: Any) -> ReplayNode:
         """A replay node with these parameters."""
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = ReplayNode(start=start, context=self.context, parameter_overrides=overrides)
-        self.executor.add_node(node)
-        self.replays.append(node)
-        return node
+        return self.add(partial(ReplayNode, start=start), **parameters)
 
     def collect(
         self, topic: str, kind: Any = DrivingCommand, qos: QoSProfile | None = None, raw: bool = True
@@ -88,26 +78,11 @@ class Graph:
         self.listener.create_subscription(kind, topic, received.append, qos or QoSProfile(depth=1000), raw=raw)
         return received
 
-    def spin_until(self, condition: Callable[[], bool]) -> None:
-        """Spin until it holds; fail at the deadline."""
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "deadline passed"
-            self.executor.spin_once(timeout_sec=0.02)
-
-    def close(self) -> None:
-        """End all nodes."""
-        for node in self.replays:
-            node.close()
-            node.destroy_node()
-        self.listener.destroy_node()
-        self.executor.shutdown()
-
 
 @pytest.fixture
 def graph(ros_context: Any) -> Iterator[Graph]:
     """A graph of this test's own."""
-    made = Graph(ros_context)
+    made = Graph(ros_context, DEADLINE_S)
     yield made
     made.close()
 
@@ -139,7 +114,7 @@ def test_plays_no_faster_than_its_rate(graph: Graph, bag: Path) -> None:
 
 def test_type_that_is_not_installed_has_no_class() -> None:
     from distilldrive_ros.bags.reader import TopicInfo
-    from distilldrive_ros.nodes.replay_sources import message_class
+    from distilldrive_ros.nodes.playing.sources import message_class
 
     assert message_class(TopicInfo("/x", "no_such_package/msg/Thing", TopicQos(), 1, "", "")) is None
     assert message_class(TopicInfo("/x", "std_msgs/msg/NoSuchMessage", TopicQos(), 1, "", "")) is None
@@ -148,7 +123,7 @@ def test_type_that_is_not_installed_has_no_class() -> None:
 
 def test_own_type_of_another_definition_is_refused() -> None:
     from distilldrive_ros.bags.reader import TopicInfo
-    from distilldrive_ros.nodes.replay_sources import message_class
+    from distilldrive_ros.nodes.playing.sources import message_class
 
     info = TopicInfo("/c", "distilldrive_ros/msg/DrivingCommand", TopicQos(), 1, "", "RIHS01_" + "0" * 64)
     with pytest.raises(BagError, match="another definition"):
@@ -285,7 +260,7 @@ def test_wrong_parameters_are_one_clear_error(graph: Graph, bag: Path, parameter
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The program `replay` in its own process."""
     return subprocess.run(
-        [sys.executable, "-m", "distilldrive_ros.nodes.replay_node", "--ros-args", *arguments],
+        [sys.executable, "-m", "distilldrive_ros.nodes.playing.replay_node", "--ros-args", *arguments],
         capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False,
     )  # fmt: skip
 
@@ -305,7 +280,7 @@ def test_program_refuses_a_bad_bag_in_one_line(truncated: Path, ros_domain: int)
 def test_program_ends_with_zero_on_a_signal(bag: Path, graph: Graph) -> None:
     commands = graph.collect("/command")
     program = subprocess.Popen(
-        [sys.executable, "-m", "distilldrive_ros.nodes.replay_node", "--ros-args", "-p", f"bag:={bag}", "-p",
+        [sys.executable, "-m", "distilldrive_ros.nodes.playing.replay_node", "--ros-args", "-p", f"bag:={bag}", "-p",
          "loop:=true"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

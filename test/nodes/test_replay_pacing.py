@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("rclpy")
 
-from distilldrive_ros.nodes.replay_lockstep import LockStep, header_stamp_ns
-from distilldrive_ros.nodes.replay_pacing import ReplayPacer
+from distilldrive_ros.nodes.playing.lockstep import LockStep, header_stamp_ns
+from distilldrive_ros.nodes.playing.pacing import ReplayPacer
 
 SECOND = 1_000_000_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distilldrive_ros.nodes.rig import load_rig, rig_names
+from distilldrive_ros.nodes.sensing.rig import load_rig, rig_names
 from distilldrive_ros.scene.errors import ConfigurationError
 
 GOOD = "anchor: L\ncameras: [{name: C, frame: c}]\nlidar: {name: L, frame: l}\n"
@@ -53,8 +53,8 @@ def test_a_rig_may_lie_anywhere(tmp_path):
     ],
 )
 def test_a_wrong_rig_is_refused(tmp_path, text, words):
-    from distilldrive_ros.nodes.sync_rules import sync_config
-    from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
+    from distilldrive_ros.nodes.parameters.tables.sensor_sync import SensorSyncConfiguration
+    from distilldrive_ros.nodes.sensing.sync_rules import sync_config
 
     path = tmp_path / "bad.yaml"
     path.write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from distilldrive_ros.scene.errors import SensorDataError
 
 pytest.importorskip("sensor_msgs", reason="ROS messages are not installed")
-sensor_messages = import_module("distilldrive_ros.nodes.sensor_messages")
+sensor_messages = import_module("distilldrive_ros.nodes.conversions.raw_images")
 message_inputs = import_module("distilldrive_ros.sync.message_inputs")
 conftest = import_module("test.nodes.conftest")
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,17 +18,17 @@ pytest.importorskip("distilldrive_ros.msg")
 
 from geometry_msgs.msg import PoseStamped  # noqa: E402
 from nav_msgs.msg import Path as PathMessage  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult  # noqa: E402
+from distilldrive_ros.messages.fields import stamp_ns  # noqa: E402
 from distilldrive_ros.models.registry import load_model  # noqa: E402
-from distilldrive_ros.nodes import qos  # noqa: E402
-from distilldrive_ros.nodes.perception_planning_node import PerceptionPlanningNode  # noqa: E402
-from distilldrive_ros.nodes.planner_node import PlannerNode  # noqa: E402
-from distilldrive_ros.nodes.pose_messages import header_message, planar_pose_message, stamp_ns  # noqa: E402
-from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode  # noqa: E402
-from distilldrive_ros.nodes.simulator_node import SimulatorNode  # noqa: E402
+from distilldrive_ros.nodes.conversions.factory import ROS  # noqa: E402
+from distilldrive_ros.nodes.planning.perception_planning_node import PerceptionPlanningNode  # noqa: E402
+from distilldrive_ros.nodes.planning.planner_node import PlannerNode  # noqa: E402
+from distilldrive_ros.nodes.playing.simulator_node import SimulatorNode  # noqa: E402
+from distilldrive_ros.nodes.running import qos  # noqa: E402
+from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode  # noqa: E402
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError  # noqa: E402
 from distilldrive_ros.worlds.driving.drive_log import EndReason, EventKind  # noqa: E402
 from distilldrive_ros.worlds.driving.model_driver import drive  # noqa: E402
@@ -38,21 +36,9 @@ from distilldrive_ros.worlds.driving.sensor_set import Sensors  # noqa: E402
 from distilldrive_ros.worlds.rig import Rig, nominal_rig  # noqa: E402
 from distilldrive_ros.worlds.world import Snapshot  # noqa: E402
 
+SpunNodes = import_module("test.nodes.spun_nodes").SpunNodes
 DEADLINE_S = 100.0
 HEARD = ["/lidar/points", "/odometry", "/command", "/sample_info"]
-
-
-@pytest.fixture(scope="module")
-def small_world() -> ModuleType:
-    """The module of the worlds' tests."""
-    name = "small_world"
-    if name not in sys.modules:
-        path = Path(__file__).parents[1] / "worlds" / "small_world.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @dataclass
@@ -98,21 +84,8 @@ class Worlds:
         return Grey(rig, self.fails)
 
 
-class Graph:
+class Graph(SpunNodes):
     """Nodes of one context, spun together."""
-
-    def __init__(self, context: Any) -> None:
-        self.context, self.nodes = context, []
-        self.executor = SingleThreadedExecutor(context=context)
-        self.listener = rclpy.create_node("listener", context=context)
-        self.executor.add_node(self.listener)
-
-    def add(self, make: Callable[..., Any], *arguments: Any, **parameters: Any) -> Any:
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = make(*arguments, context=self.context, parameter_overrides=overrides)
-        self.nodes.append(node)
-        self.executor.add_node(node)
-        return node
 
     def planner(self, model: str) -> None:
         """The three nodes from sensors to path, in lock-step."""
@@ -128,30 +101,17 @@ class Graph:
         values = {"image_width": 64, "rate": 0.0, "plan_timeout": 60.0, "wait_timeout": 60.0, **parameters}
         return self.add(SimulatorNode, worlds, **values)
 
-    def spin_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "deadline passed"
-            self.executor.spin_once(timeout_sec=0.02)
-
     def drives(self, node: SimulatorNode) -> list[DriveResult]:
         self.spin_until(node.finished.done)
         result = node.finished.result()
         assert result is not None
         return result.drives
 
-    def close(self) -> None:
-        for node in reversed(self.nodes):
-            node.close()
-            node.destroy_node()
-        self.listener.destroy_node()
-        self.executor.shutdown()
-
 
 @pytest.fixture
 def graph(ros_context: Any) -> Iterator[Graph]:
     """A graph of this test's own."""
-    made = Graph(ros_context)
+    made = Graph(ros_context, DEADLINE_S)
     yield made
     made.close()
 
@@ -172,10 +132,10 @@ class Answer:
         points = self.points(len(self.stamps))
         if points is None:
             return
-        path = PathMessage(header=header_message(stamp, "base_link"))
+        path = PathMessage(header=ROS.header(stamp, "base_link"))
         for index, (x, y) in enumerate(points, 1):
-            header = header_message(stamp + index * 500_000_000, "base_link")
-            path.poses.append(PoseStamped(header=header, pose=planar_pose_message(x, y, 0.0)))
+            header = ROS.header(stamp + index * 500_000_000, "base_link")
+            path.poses.append(PoseStamped(header=header, pose=ROS.upright_pose(x, y, 0.0)))
         self.publisher.publish(path)
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from distilldrive_ros.nodes.supervisor import ProcessGroup, graph_environment
+from distilldrive_ros.nodes.launching.supervisor import ProcessGroup, graph_environment
 
 WAITER = (
     "import signal, time\nsignal.signal(signal.SIGINT, lambda *_: exit(0))\nprint('up', flush=True)\ntime.sleep(60)"

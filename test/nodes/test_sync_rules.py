@@ -8,9 +8,9 @@ import pytest
 
 from distilldrive_ros.cli.replay_settings import frame_settings
 from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
-from distilldrive_ros.nodes.rig import load_rig
-from distilldrive_ros.nodes.sync_rules import chosen_sensors, sync_config, with_needs
-from distilldrive_ros.nodes.tables.sensor_sync import SensorSyncConfiguration
+from distilldrive_ros.nodes.parameters.tables.sensor_sync import SensorSyncConfiguration
+from distilldrive_ros.nodes.sensing.rig import load_rig
+from distilldrive_ros.nodes.sensing.sync_rules import chosen_sensors, sync_config, with_needs
 from distilldrive_ros.scene.errors import ConfigurationError
 
 FRONT = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_FRONT_LEFT")

@@ -6,9 +6,9 @@ import io
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("distilldrive_ros.msg")
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from distilldrive_ros import msg  # noqa: E402
-from distilldrive_ros.nodes import conversions, qos  # noqa: E402
-from distilldrive_ros.nodes.visualizer_node import VisualizerNode  # noqa: E402
+from distilldrive_ros.nodes import conversions  # noqa: E402
+from distilldrive_ros.nodes.running import qos  # noqa: E402
+from distilldrive_ros.nodes.visualization.visualizer_node import VisualizerNode  # noqa: E402
 from distilldrive_ros.scene.candidates import Candidate, InvalidReason, PlanCandidates, ScoreType  # noqa: E402
 from distilldrive_ros.scene.command import Command  # noqa: E402
 from distilldrive_ros.scene.errors import ConfigurationError  # noqa: E402
@@ -41,6 +41,7 @@ from distilldrive_ros.scene.sensor_frame import (  # noqa: E402
 )
 from distilldrive_ros.scene.vector_map import MapPolyline, PolylineKind, VectorMap  # noqa: E402
 
+SpunNodes = import_module("test.nodes.spun_nodes").SpunNodes
 DEADLINE_S = 30.0
 STAMP_NS = 1_532_402_927_500_000_000
 CAMERAS = ("CAM_FRONT", "CAM_BACK")
@@ -102,17 +103,14 @@ def frame_at(stamp_ns: int, names: tuple[str, ...] = CAMERAS) -> SensorFrame:
     )
 
 
-class Graph:
+class Graph(SpunNodes):
     """A visualizer, and the nodes around it played by one that publishes and listens."""
 
     def __init__(self, context: Any) -> None:
-        self.executor = SingleThreadedExecutor(context=context)
-        self.peer = rclpy.create_node("peer", context=context)
-        self.executor.add_node(self.peer)
-        self.context = context
+        super().__init__(context, DEADLINE_S)
         self.visualizer: VisualizerNode | None = None
         profile = qos.reliable(10)
-        create = self.peer.create_publisher
+        create = self.listener.create_publisher
         self.plans = create(msg.PathCandidates, "planner/paths", profile)
         self.objects = create(msg.ObjectPredictions, "perception_planning/objects", profile)
         self.maps = create(msg.VectorMap, "perception_planning/map", profile)
@@ -121,9 +119,7 @@ class Graph:
 
     def start(self, **parameters: Any) -> VisualizerNode:
         """The visualizer, once it hears its inputs."""
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.visualizer = VisualizerNode(context=self.context, parameter_overrides=overrides)
-        self.executor.add_node(self.visualizer)
+        self.visualizer = self.add(VisualizerNode, **parameters)
         publishers = (self.plans, self.objects, self.maps, self.frames, self.truth)
         self.spin_until(lambda: all(p.get_subscription_count() for p in publishers))
         return self.visualizer
@@ -131,8 +127,8 @@ class Graph:
     def listen(self, kind: Any, topic: str) -> list[Any]:
         """List that fills with the messages of a topic of the visualizer."""
         received: list[Any] = []
-        self.peer.create_subscription(kind, topic, received.append, qos.reliable(10))
-        self.spin_until(lambda: self.peer.count_publishers(topic) > 0)
+        self.listener.create_subscription(kind, topic, received.append, qos.reliable(10))
+        self.spin_until(lambda: self.listener.count_publishers(topic) > 0)
         assert self.visualizer is not None
         ours = [p for p in self.visualizer.publishers if p.topic_name == f"/{topic}"]
         self.spin_until(lambda: ours[0].get_subscription_count() > 0)
@@ -147,21 +143,6 @@ class Graph:
     def send_frame(self, frame: SensorFrame) -> None:
         """A set of images."""
         self.frames.publish(conversions.sensor_frame_to_message(frame))
-
-    def spin_until(self, condition: Callable[[], bool]) -> None:
-        """Spin until it holds; fail at the deadline."""
-        deadline = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline, "deadline passed"
-            self.executor.spin_once(timeout_sec=0.02)
-
-    def close(self) -> None:
-        """End both nodes."""
-        if self.visualizer is not None:
-            self.visualizer.close()
-            self.visualizer.destroy_node()
-        self.peer.destroy_node()
-        self.executor.shutdown()
 
 
 @pytest.fixture
@@ -257,7 +238,7 @@ def test_one_corrupt_image_takes_no_other_away(graph: Graph) -> None:
     front = graph.listen(CompressedImage, "visualizer/overlay/CAM_FRONT/compressed")
     back = graph.listen(CompressedImage, "visualizer/overlay/CAM_BACK/compressed")
     reports: list[Any] = []
-    graph.peer.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
+    graph.listener.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
     frame = frame_at(STAMP_NS)
     bad = replace(frame.cameras[0], data=frame.cameras[0].data[:300])
     graph.send_frame(replace(frame, cameras=(bad, frame.cameras[1])))
@@ -290,7 +271,7 @@ def test_broken_plan_is_reported_and_the_next_one_drawn(graph: Graph) -> None:
     graph.start()
     markers = graph.listen(MarkerArray, "visualizer/markers")
     reports: list[Any] = []
-    graph.peer.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
+    graph.listener.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
     broken = conversions.plan_to_message(plan_at(STAMP_NS))
     broken.scores = broken.scores[:1]
     graph.objects.publish(conversions.objects_to_message(objects_at(STAMP_NS)))
@@ -320,7 +301,7 @@ def test_frames_come_by_reference_in_one_process(graph: Graph) -> None:
     graph.executor.add_node(graph.visualizer)
     graph.spin_until(lambda: graph.plans.get_subscription_count() > 0 and graph.objects.get_subscription_count() > 0)
     graph.spin_until(lambda: graph.maps.get_subscription_count() > 0)
-    assert graph.peer.count_subscribers("sensor_sync/frame") == 0
+    assert graph.listener.count_subscribers("sensor_sync/frame") == 0
     pictures = graph.listen(CompressedImage, "visualizer/overlay/CAM_FRONT/compressed")
     graph.visualizer.accept_frame(frame_at(STAMP_NS))
     graph.send_plan(STAMP_NS)
@@ -329,10 +310,12 @@ def test_frames_come_by_reference_in_one_process(graph: Graph) -> None:
 
 def test_program_ends_cleanly_on_a_signal(graph: Graph) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-m", "distilldrive_ros.nodes.visualizer_node"], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "distilldrive_ros.nodes.visualization.visualizer_node"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
-        graph.spin_until(lambda: graph.peer.count_publishers("visualizer/markers") > 0)
+        graph.spin_until(lambda: graph.listener.count_publishers("visualizer/markers") > 0)
         program.send_signal(signal.SIGINT)
         _, errors = program.communicate(timeout=DEADLINE_S)
     finally:

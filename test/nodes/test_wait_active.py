@@ -10,7 +10,7 @@ import time
 
 def start(*words):
     return subprocess.Popen(
-        [sys.executable, "-m", "distilldrive_ros.nodes.wait_active", *words],
+        [sys.executable, "-m", "distilldrive_ros.nodes.launching.wait_active", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -29,11 +29,11 @@ from rclpy.qos import (  # noqa: E402
 from distilldrive_ros.bags.topics import FIXED_TOPICS, TF_STATIC  # noqa: E402
 from distilldrive_ros.bags.typestore import message_types  # noqa: E402
 from distilldrive_ros.bags.writer import BagWriter  # noqa: E402
-from distilldrive_ros.nodes.planner_node import PlannerNode  # noqa: E402
-from distilldrive_ros.nodes.replay_node import ReplayNode  # noqa: E402
-from distilldrive_ros.nodes.sensor_sync_node import SensorSyncNode  # noqa: E402
-from distilldrive_ros.nodes.tables.visualizer import NUSCENES_CAMERAS  # noqa: E402
-from distilldrive_ros.nodes.visualizer_node import VisualizerNode  # noqa: E402
+from distilldrive_ros.nodes.parameters.tables.visualizer import NUSCENES_CAMERAS  # noqa: E402
+from distilldrive_ros.nodes.planning.planner_node import PlannerNode  # noqa: E402
+from distilldrive_ros.nodes.playing.replay_node import ReplayNode  # noqa: E402
+from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode  # noqa: E402
+from distilldrive_ros.nodes.visualization.visualizer_node import VisualizerNode  # noqa: E402
 
 DEADLINE_S = 30.0
 FILES = ("live", "replay")

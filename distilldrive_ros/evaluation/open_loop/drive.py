@@ -25,9 +25,9 @@ from distilldrive_ros.evaluation.open_loop.planning import (
     Unscored,
     on_published_grid,
 )
-from distilldrive_ros.evaluation.recorded_messages import matrix_of_pose, stamp_ns
 from distilldrive_ros.evaluation.recording import static_extrinsics
 from distilldrive_ros.geometry.poses import inverse, transform_points
+from distilldrive_ros.messages.fields import rigid_matrix, stamp_ns
 from distilldrive_ros.scene.candidates import PlanCandidates
 from distilldrive_ros.scene.errors import BagError
 
@@ -101,7 +101,7 @@ def _poses(bag: BagReader, stamps: set[int]) -> dict[int, Array]:
     for message in bag.messages(topics=[ODOMETRY] if ODOMETRY in bag.topics else []):
         if message.stamp_ns in stamps:
             odometry: Any = bag.deserialize(message)
-            poses[stamp_ns(odometry.header.stamp)] = matrix_of_pose(
+            poses[stamp_ns(odometry.header.stamp)] = rigid_matrix(
                 odometry.pose.pose.position, odometry.pose.pose.orientation
             )
     if stamps - poses.keys():

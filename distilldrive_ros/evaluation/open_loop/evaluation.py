@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from distilldrive_ros.bags.ground_truth import KeyFrameTruth
-from distilldrive_ros.bags.plan_messages import PLANS_TOPIC
 from distilldrive_ros.bags.reader import BagReader, open_bag
+from distilldrive_ros.bags.result_topics import PLANS_TOPIC
 from distilldrive_ros.evaluation.bag_frames import FrameSettings
 from distilldrive_ros.evaluation.open_loop.calibration import Calibration, calibration
 from distilldrive_ros.evaluation.open_loop.drive import DriveTruth, planning_samples, read_drive_truth
@@ -24,7 +24,7 @@ from distilldrive_ros.evaluation.replay import BagReplay, PlannerSettings
 from distilldrive_ros.evaluation.report.metrics import StageLatency, summary
 from distilldrive_ros.models.interface import DrivingModel
 from distilldrive_ros.scene.candidates import PlanCandidates
-from distilldrive_ros.scene.errors import BagError
+from distilldrive_ros.scene.errors import BagError, SensorDataError
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.vector_map import VectorMap
 
@@ -163,7 +163,7 @@ def evaluate(
     for path in bags:
         try:
             found = _of_bag(path, models, by_scene, frames, planner or PlannerSettings(), past, scenes, progress)
-        except BagError as error:
+        except (BagError, SensorDataError) as error:
             left_out[str(path)] = str(error)
             continue
         used.append(path.name)

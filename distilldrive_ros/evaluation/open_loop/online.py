@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distilldrive_ros.bags.ground_truth import EgoPath, KeyFrameTruth
+from distilldrive_ros.bags.ground_truth import KeyFrameTruth
 from distilldrive_ros.evaluation.open_loop.drive import planning_sample, truth_frame
 from distilldrive_ros.evaluation.open_loop.evaluation import (
     Evaluation,
@@ -25,6 +25,7 @@ from distilldrive_ros.scene.candidates import PlanCandidates
 from distilldrive_ros.scene.inference_stats import InferenceStats
 from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sample_info import DrivingCommand, SampleInfo
+from distilldrive_ros.scene.timed_path import TimedPath
 
 Array = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ class OnlineEvaluator:
         for stage, seconds in zip((*stats.stages, "total"), (*stats.stage_seconds, stats.total_seconds), strict=True):
             self.seconds.setdefault(stage, []).append(seconds)
 
-    def add_truth(self, part: SampleInfo | DrivingCommand | ObjectPredictions | EgoPath) -> None:
+    def add_truth(self, part: SampleInfo | DrivingCommand | ObjectPredictions | TimedPath) -> None:
         """A part of a key frame's truth; four of one stamp make it whole."""
         if isinstance(part, SampleInfo):
             if part.stamp_ns < self._newest_sample_ns:
@@ -126,9 +127,11 @@ class OnlineEvaluator:
 
     def _whole(self) -> list[KeyFrameTruth]:
         """Key frames of which every part has come, in time order."""
-        kinds = (SampleInfo, DrivingCommand, ObjectPredictions, EgoPath)
+        kinds = (SampleInfo, DrivingCommand, ObjectPredictions, TimedPath)
         whole = [parts for _, parts in sorted(self._parts.items()) if all(kind in parts for kind in kinds)]
-        return [KeyFrameTruth(p[SampleInfo], p[DrivingCommand], p[ObjectPredictions], p[EgoPath], None) for p in whole]
+        return [
+            KeyFrameTruth(p[SampleInfo], p[DrivingCommand], p[ObjectPredictions], p[TimedPath], None) for p in whole
+        ]
 
     def _decide(self, truth: list[KeyFrameTruth], index: int) -> None:
         now = truth[index]

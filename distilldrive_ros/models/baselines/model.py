@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -10,12 +9,10 @@ import numpy as np
 
 from distilldrive_ros.models.baselines.motion import constant_turn_rate_and_acceleration, constant_velocity
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
-from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
-from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
-from distilldrive_ros.scene.errors import ConfigurationError, SensorDataError
-from distilldrive_ros.scene.objects import ObjectPredictions
+from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration, require_motion
+from distilldrive_ros.models.plan_output import plan_output
+from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
-from distilldrive_ros.scene.vector_map import VectorMap
 
 KINDS = ("constant_velocity", "ctra")
 
@@ -70,10 +67,7 @@ class BaselineModel:
         Raises:
             SensorDataError: a speed or the yaw rate is not finite.
         """
-        ego = frame.ego
-        if not all(map(math.isfinite, (ego.speed, ego.lateral_speed, ego.yaw_rate))):
-            raise SensorDataError("odometry twist holds NaN or infinity; check the odometry source")
-        return frame
+        return require_motion(frame)
 
     def step(self, state: MotionHistory | None, prepared: SensorFrame) -> tuple[MotionHistory, ModelOutput]:
         """Extrapolate the motion at the set's stamp."""
@@ -85,27 +79,7 @@ class BaselineModel:
         else:
             acceleration = forward_acceleration(ego, state, prepared.stamp_ns)
             positions, yaw, speed = constant_turn_rate_and_acceleration(ego.speed, ego.yaw_rate, acceleration, times)
-        candidates = TrajectoryCandidates(
-            stamp_ns=prepared.stamp_ns,
-            frame_id=prepared.frame_id,
-            inference_stamp_ns=0,
-            model_id=self.model_id,
-            score_type=ScoreType.SOFTMAX,
-            active_command=prepared.command,
-            degraded=prepared.degraded,
-            time_step=self.config.time_step,
-            mode=np.zeros(1, np.uint32),
-            command=np.full(1, prepared.command, np.uint8),
-            score=np.ones(1, np.float32),
-            x=positions[None, :, 0].astype(np.float32),
-            y=positions[None, :, 1].astype(np.float32),
-            yaw=yaw[None].astype(np.float32),
-            speed=speed[None].astype(np.float32),
-        )
-        output = ModelOutput(
-            candidates=candidates,
-            objects=ObjectPredictions(prepared.stamp_ns, prepared.frame_id, self.model_id, ()),
-            vector_map=VectorMap(prepared.stamp_ns, prepared.frame_id, self.model_id, ()),
-            stage_seconds={"motion": time.perf_counter() - start},
-        )
+        trajectory = (positions[None, :, 0], positions[None, :, 1], yaw[None], speed[None])
+        seconds = {"motion": time.perf_counter() - start}
+        output = plan_output(prepared, self.model_id, np.ones(1), trajectory, self.config.time_step, seconds)
         return MotionHistory(prepared.stamp_ns, ego.speed), output

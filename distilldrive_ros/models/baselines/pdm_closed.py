@@ -5,23 +5,19 @@ What a planner can reach that sees perfectly; never one to compare a network wit
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
-from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
+from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration, require_motion
+from distilldrive_ros.models.plan_output import plan_output
 from distilldrive_ros.planning.pdm.errors import ScoringError
 from distilldrive_ros.planning.pdm.planner import plan_pdm_closed
 from distilldrive_ros.planning.pdm.privileged_world import privileged_world
 from distilldrive_ros.planning.pdm.states import State
-from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
+from distilldrive_ros.scene.candidates import ScoreType
 from distilldrive_ros.scene.errors import SensorDataError
-from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import SensorFrame
-from distilldrive_ros.scene.vector_map import VectorMap
 
 # Simulated states are 0.1 s apart; every fifth is a point of the plan.
 POINT_STRIDE, POINT_STEP_S = 5, 0.5
@@ -50,8 +46,7 @@ class PdmClosedModel:
         Raises:
             SensorDataError: the motion is not finite, or there is no ground truth.
         """
-        if not all(map(math.isfinite, (frame.ego.speed, frame.ego.yaw_rate))):
-            raise SensorDataError("odometry twist holds NaN or infinity; check the odometry source")
+        require_motion(frame)
         if frame.privileged is None:
             raise SensorDataError(
                 "pdm_closed is privileged and needs the ground truth of the set; play a bag made by `distilldrive "
@@ -73,29 +68,10 @@ class PdmClosedModel:
         except ScoringError as error:
             raise SensorDataError(str(error)) from error
         planned = plan_pdm_closed(world)
-        points = planned.all_states[:, POINT_STRIDE::POINT_STRIDE].astype(np.float32)
-        count = len(points)
-        candidates = TrajectoryCandidates(
-            stamp_ns=prepared.stamp_ns,
-            frame_id=prepared.frame_id,
-            inference_stamp_ns=0,
-            model_id=self.model_id,
-            score_type=ScoreType.SIGMOID,
-            active_command=prepared.command,
-            degraded=prepared.degraded,
-            time_step=POINT_STEP_S,
-            mode=np.arange(count, dtype=np.uint32),
-            command=np.full(count, prepared.command, np.uint8),
-            score=planned.scores.astype(np.float32),
-            x=points[..., State.X],
-            y=points[..., State.Y],
-            yaw=points[..., State.HEADING],
-            speed=points[..., State.VX],
-        )
-        output = ModelOutput(
-            candidates=candidates,
-            objects=ObjectPredictions(prepared.stamp_ns, prepared.frame_id, self.model_id, ()),
-            vector_map=VectorMap(prepared.stamp_ns, prepared.frame_id, self.model_id, ()),
-            stage_seconds={"proposals": time.perf_counter() - start},
+        points = planned.all_states[:, POINT_STRIDE::POINT_STRIDE]
+        trajectories = (points[..., State.X], points[..., State.Y], points[..., State.HEADING], points[..., State.VX])
+        seconds = {"proposals": time.perf_counter() - start}
+        output = plan_output(
+            prepared, self.model_id, planned.scores, trajectories, POINT_STEP_S, seconds, ScoreType.SIGMOID
         )
         return MotionHistory(prepared.stamp_ns, ego.speed), output

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from distilldrive_ros.models.config_checks import require_consistent
 from distilldrive_ros.scene.errors import ConfigurationError
 
 NAVSIM_CAMERAS = ("CAM_L0", "CAM_F0", "CAM_R0")
@@ -114,12 +115,7 @@ class DiffusionDriveConfig:
                 self.variant is Variant.SELECTOR and self.num_selected > self.num_candidates
             ),
         }
-        broken = [text for text, wrong in problems.items() if wrong]
-        if broken:
-            raise ConfigurationError(
-                f"model configuration {self.name!r} is inconsistent: {'; '.join(broken)}; correct the value or start "
-                f"from a preset ({', '.join(PRESETS)})"
-            )
+        require_consistent(self.name, problems, PRESETS)
 
     @property
     def num_decoder_layers(self) -> int:

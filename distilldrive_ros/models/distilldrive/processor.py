@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
 from distilldrive_ros.models.device_memory import with_memory_guard
+from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.distilldrive.adapter import (
     DecodeSettings,
     PreparedSet,
@@ -24,14 +23,15 @@ from distilldrive_ros.models.distilldrive.initialization import untrained_networ
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
+from distilldrive_ros.models.network_model import NetworkModel
 from distilldrive_ros.models.precision import check_precision
 from distilldrive_ros.models.stage_clock import StageClock
 from distilldrive_ros.models.weight_files import read_state_dict
-from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
+from distilldrive_ros.scene.errors import ModelOutputError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 
-class DistillDriveModel:
+class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
     """Inference of one student network on one device. Keeps no state between sets."""
 
     def __init__(
@@ -42,43 +42,14 @@ class DistillDriveModel:
         settings: DecodeSettings | None = None,
         options: EngineOptions | None = None,
     ) -> None:
-        self._device = torch.device(device)
-        self._network = network.eval().to(self._device)
+        super().__init__(network.config.name, network, device, report, len(network.config.cameras))
         self._engine = StudentEngine(self._network, options)
-        self._report = report
         self._settings = settings or DecodeSettings()
-        workers = min(len(network.config.cameras), os.cpu_count() or 1)
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="image")
-
-    @property
-    def network(self) -> StudentNetwork:
-        """The torch module, in evaluation mode on `device`; the engine holds a copy of its image network."""
-        return self._network
 
     @property
     def config(self) -> DistillDriveConfig:
         """Dimensions of the network."""
         return self._network.config
-
-    @property
-    def checkpoint_report(self) -> CheckpointReport | None:
-        """What the weight file gave, None where the weights are untrained."""
-        return self._report
-
-    @property
-    def model_id(self) -> str:
-        """`name@hash` of the weight file, or `name@untrained`."""
-        return f"{self.config.name}@{self._report.digest if self._report else 'untrained'}"
-
-    @property
-    def trained(self) -> bool:
-        """Whether a weight file was loaded."""
-        return self._report is not None
-
-    @property
-    def device(self) -> str:
-        """cpu or cuda:N."""
-        return str(self._device)
 
     @property
     def requirements(self) -> SensorRequirements:
@@ -153,19 +124,3 @@ def build_student(
     network = StudentNetwork(trained_form(config, content))
     report = load_checkpoint(network, weights, content)
     return DistillDriveModel(network, resolved, report, settings, options)
-
-
-def resolve_device(name: str) -> str:
-    """cpu or cuda:N from auto, cpu, cuda or cuda:N. Raises ConfigurationError for a device that is not there."""
-    if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if name == "cpu":
-        return name
-    index = 0 if name == "cuda" else int(name[5:]) if name.startswith("cuda:") and name[5:].isdecimal() else -1
-    if index < 0:
-        raise ConfigurationError(f"device {name!r} is unknown; use auto, cpu, cuda or cuda:N")
-    if index >= torch.cuda.device_count():
-        raise ConfigurationError(
-            f"device {name!r} is not there ({torch.cuda.device_count()} CUDA devices found); use auto or cpu"
-        )
-    return f"cuda:{index}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from distilldrive_ros.models.motion_history import MotionHistory, forward_acceleration
 from distilldrive_ros.scene.command import Command
-from distilldrive_ros.scene.errors import SensorDataError
 from distilldrive_ros.scene.sensor_frame import SensorFrame
 
 # Sets that are looked at, the present one included, half a second apart.
@@ -26,13 +24,6 @@ class EgoHistory:
 
     stamp_ns: int
     motions: tuple[tuple[float, float, float], ...]
-
-
-def require_motion(frame: SensorFrame) -> SensorFrame:
-    """The set, if its motion is finite. Raises SensorDataError."""
-    if not all(map(math.isfinite, (frame.ego.speed, frame.ego.yaw_rate))):
-        raise SensorDataError("odometry twist holds NaN or infinity; check the odometry source")
-    return frame
 
 
 def advanced(history: EgoHistory | None, frame: SensorFrame) -> EgoHistory:

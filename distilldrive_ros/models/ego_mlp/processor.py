@@ -10,14 +10,13 @@ import numpy as np
 
 from distilldrive_ros.geometry.trajectories import headings, speeds
 from distilldrive_ros.models.ego_mlp.checkpoint import load_ego_mlp
-from distilldrive_ros.models.ego_mlp.features import PERIOD_S, EgoHistory, advanced, features, require_motion
+from distilldrive_ros.models.ego_mlp.features import PERIOD_S, EgoHistory, advanced, features
 from distilldrive_ros.models.ego_mlp.network import EgoMlp, predicted
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
-from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
+from distilldrive_ros.models.motion_history import require_motion
+from distilldrive_ros.models.plan_output import plan_output
 from distilldrive_ros.scene.errors import ConfigurationError, ModelOutputError
-from distilldrive_ros.scene.objects import ObjectPredictions
 from distilldrive_ros.scene.sensor_frame import SensorFrame
-from distilldrive_ros.scene.vector_map import VectorMap
 
 # Between points nearer to each other than this the heading stays, m.
 STANDSTILL_M = 0.1
@@ -56,30 +55,9 @@ class EgoMlpModel:
         points = predicted(self.network, features(history, prepared.command)[None])
         if not np.isfinite(points).all():
             raise ModelOutputError("the way-points are not finite; check the weights")
-        stamp_ns, frame_id = prepared.stamp_ns, prepared.frame_id
-        candidates = TrajectoryCandidates(
-            stamp_ns=stamp_ns,
-            frame_id=frame_id,
-            inference_stamp_ns=0,
-            model_id=self.model_id,
-            score_type=ScoreType.SOFTMAX,
-            active_command=prepared.command,
-            degraded=prepared.degraded,
-            time_step=PERIOD_S,
-            mode=np.zeros(1, np.uint32),
-            command=np.full(1, prepared.command, np.uint8),
-            score=np.ones(1, np.float32),
-            x=points[..., 0],
-            y=points[..., 1],
-            yaw=headings(points, STANDSTILL_M).astype(np.float32),
-            speed=speeds(points, PERIOD_S).astype(np.float32),
-        )
-        output = ModelOutput(
-            candidates=candidates,
-            objects=ObjectPredictions(stamp_ns, frame_id, self.model_id, ()),
-            vector_map=VectorMap(stamp_ns, frame_id, self.model_id, ()),
-            stage_seconds={"network": time.perf_counter() - start},
-        )
+        trajectories = (points[..., 0], points[..., 1], headings(points, STANDSTILL_M), speeds(points, PERIOD_S))
+        seconds = {"network": time.perf_counter() - start}
+        output = plan_output(prepared, self.model_id, np.ones(1), trajectories, PERIOD_S, seconds)
         return history, output
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 import distilldrive_ros.msg as msg
-from distilldrive_ros.nodes.conversions.arrays import command_of, from_array, matrix_field, shaped_field, to_array
-from distilldrive_ros.nodes.pose_messages import (
-    header_message,
-    stamp_ns,
-    time_message,
-)
+from distilldrive_ros.messages.fields import array_view, command_of, shaped_view, stamp_ns
+from distilldrive_ros.nodes.conversions.factory import ROS
 from distilldrive_ros.scene.sensor_frame import (
     CameraFrame,
     CameraStatus,
@@ -25,7 +22,7 @@ from distilldrive_ros.scene.sensor_frame import (
 def sensor_frame_to_message(frame: SensorFrame) -> msg.SensorFrame:
     """`SensorFrame` message of a set."""
     return msg.SensorFrame(
-        header=header_message(frame.stamp_ns, frame.frame_id),
+        header=ROS.header(frame.stamp_ns, frame.frame_id),
         sequence=frame.sequence,
         degraded=int(frame.degraded),
         discontinuity=int(frame.discontinuity),
@@ -52,7 +49,7 @@ def sensor_frame_from_message(message: msg.SensorFrame) -> SensorFrame:
         discontinuity=Discontinuity(message.discontinuity),
         command=command_of(message.command),
         world_frame=message.world_frame,
-        world_from_base=matrix_field(message.world_from_base),
+        world_from_base=_matrix(message.world_from_base),
         cameras=tuple(_camera_from_message(camera) for camera in message.cameras),
         lidar=_lidar_from_message(message.lidar[0]) if message.lidar else None,
         ego=ego_status_from_message(message.ego),
@@ -62,12 +59,12 @@ def sensor_frame_from_message(message: msg.SensorFrame) -> SensorFrame:
 def _camera_to_message(camera: CameraFrame) -> msg.CameraFrame:
     return msg.CameraFrame(
         name=camera.name,
-        stamp=time_message(camera.stamp_ns),
+        stamp=ROS.time(camera.stamp_ns),
         status=int(camera.status),
         encoding=camera.encoding,
         width=camera.width,
         height=camera.height,
-        data=to_array(camera.data, np.uint8),
+        data=ROS.numbers(camera.data, np.uint8),
         intrinsics=camera.intrinsics.reshape(-1),
         base_from_camera=camera.base_from_camera.reshape(-1),
         world_from_base=camera.world_from_base.reshape(-1),
@@ -82,19 +79,19 @@ def _camera_from_message(message: msg.CameraFrame) -> CameraFrame:
         encoding=message.encoding,
         width=message.width,
         height=message.height,
-        data=from_array(message.data, np.uint8),
+        data=array_view(message.data, np.uint8),
         intrinsics=np.array(message.intrinsics, np.float64).reshape(3, 3),
-        base_from_camera=matrix_field(message.base_from_camera),
-        world_from_base=matrix_field(message.world_from_base),
+        base_from_camera=_matrix(message.base_from_camera),
+        world_from_base=_matrix(message.world_from_base),
     )
 
 
 def _lidar_to_message(lidar: LidarFrame) -> msg.LidarFrame:
     return msg.LidarFrame(
         name=lidar.name,
-        stamp=time_message(lidar.stamp_ns),
+        stamp=ROS.time(lidar.stamp_ns),
         num_points=lidar.num_points,
-        points=to_array(lidar.points, np.float32),
+        points=ROS.numbers(lidar.points, np.float32),
         base_from_lidar=lidar.base_from_lidar.reshape(-1),
         world_from_base=lidar.world_from_base.reshape(-1),
     )
@@ -104,17 +101,17 @@ def _lidar_from_message(message: msg.LidarFrame) -> LidarFrame:
     return LidarFrame(
         name=message.name,
         stamp_ns=stamp_ns(message.stamp),
-        points=shaped_field(message.points, np.float32, (message.num_points, 5), f"LiDAR frame {message.name}"),
-        base_from_lidar=matrix_field(message.base_from_lidar),
-        world_from_base=matrix_field(message.world_from_base),
+        points=shaped_view(message.points, np.float32, (message.num_points, 5), f"LiDAR frame {message.name}"),
+        base_from_lidar=_matrix(message.base_from_lidar),
+        world_from_base=_matrix(message.world_from_base),
     )
 
 
 def ego_status_to_message(ego: EgoStatus) -> msg.EgoStatus:
     """`EgoStatus` message."""
     return msg.EgoStatus(
-        header=header_message(ego.stamp_ns, ego.frame_id),
-        source_stamp=time_message(ego.source_stamp_ns),
+        header=ROS.header(ego.stamp_ns, ego.frame_id),
+        source_stamp=ROS.time(ego.source_stamp_ns),
         speed=float(ego.speed),
         lateral_speed=float(ego.lateral_speed),
         yaw_rate=float(ego.yaw_rate),
@@ -137,3 +134,8 @@ def ego_status_from_message(message: msg.EgoStatus) -> EgoStatus:
         lateral_acceleration=message.lateral_acceleration,
         steering_angle=message.steering_angle,
     )
+
+
+def _matrix(field: NDArray[np.float64]) -> NDArray[np.float64]:
+    """4x4 matrix of a `float64[16]` field, as a copy."""
+    return np.array(field, np.float64).reshape(4, 4)

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from distilldrive_ros.models.distilldrive.processor import resolve_device
+from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.scene.errors import ConfigurationError
 
 

@@ -26,12 +26,12 @@ from distilldrive_ros.models.distilldrive.adapter import (
 from distilldrive_ros.models.distilldrive.config import student_tiny
 from distilldrive_ros.models.distilldrive.frames import network_frame, virtual_lidar
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
-from distilldrive_ros.models.distilldrive.processor import DistillDriveModel, build_student, resolve_device
+from distilldrive_ros.models.distilldrive.processor import DistillDriveModel, build_student
 from distilldrive_ros.models.distilldrive.rescoring import RescoreMode
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.scene.candidates import ScoreType
 from distilldrive_ros.scene.command import Command
-from distilldrive_ros.scene.errors import ConfigurationError, DeviceMemoryError, ModelOutputError, SensorDataError
+from distilldrive_ros.scene.errors import DeviceMemoryError, ModelOutputError, SensorDataError
 from distilldrive_ros.scene.sensor_frame import (
     CameraFrame,
     CameraStatus,
@@ -368,14 +368,3 @@ def test_weights_decide_the_name(tiny_network: StudentNetwork, tmp_path: Path) -
 def test_requirements(model: DistillDriveModel) -> None:
     assert model.requirements.cameras == tuple(HEADINGS)
     assert (model.requirements.lidar, model.requirements.period_s, model.requirements.max_gap_s) == (False, 0.5, 2.0)
-
-
-@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:999", ""])
-def test_device_that_is_not_there(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="use auto"):
-        resolve_device(name)
-
-
-def test_devices() -> None:
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") in ("cpu", "cuda:0")

@@ -1,0 +1,1 @@
+"""Node `sensor_sync`: sensor topics in, synchronised sets out."""

@@ -1,0 +1,1 @@
+"""Node `visualizer`: markers for RViz and overlays on the cameras' pictures."""

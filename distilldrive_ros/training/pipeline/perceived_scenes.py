@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from distilldrive_ros.models.distilldrive.config import MotionConfig
 from distilldrive_ros.models.distilldrive.engine import StudentEngine
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import Perceived, PerceptionOutputs
@@ -26,8 +28,12 @@ _FEATURE = torch.float16
 
 
 def perception_fingerprint(network: StudentNetwork, without: str) -> str:
-    """Changes with the dimensions and every weight of the network but those whose name begins with `without`."""
-    digest = hashlib.sha256(repr(network.config).encode())
+    """Changes with dimensions and weights of the network, but not with those of its motion and planning.
+
+    Names of weights to leave out begin with `without`.
+    """
+    config = replace(network.config, name="", motion=MotionConfig())
+    digest = hashlib.sha256(repr(config).encode())
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith(without):
             digest.update(name.encode())

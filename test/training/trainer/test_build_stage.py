@@ -48,7 +48,7 @@ def test_equal_seeds_make_equal_stages_on_all_ranks() -> None:
 
 
 def test_a_frozen_perception_needs_weights_and_a_student() -> None:
-    with pytest.raises(ConfigurationError, match="give model.perception_weights"):
+    with pytest.raises(ConfigurationError, match=r"give model\.perception_weights"):
         build_stage(TrainConfig("student", model=ModelConfig(freeze_perception=True), options=PLAIN))
     with pytest.raises(ConfigurationError, match="for the student stage alone"):
         TrainConfig("perception", model=ModelConfig(freeze_perception=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -89,8 +90,8 @@ def open_loop(
         kind, _, number = model.name.partition("/")
         table = model.summary.tables["stp3_vad"]
         rows.setdefault(kind, {})[int(number or _ANY_SEED)] = {
-            "l2_m": table["l2_m"]["avg"].mean,
-            "collision_percent": 100 * table["collision"]["avg"].mean,
+            "l2_m": _finite(table["l2_m"]["avg"].mean),
+            "collision_percent": _finite(100 * table["collision"]["avg"].mean),
             "scored": float(model.summary.scored),
         }
     return rows
@@ -119,6 +120,11 @@ def closed_loop(
             "drives": float(found["drives"]),
         }
     return rows
+
+
+def _finite(value: float) -> float | None:
+    """None for the mean of nothing."""
+    return value if math.isfinite(value) else None
 
 
 def _targets(config: TrainConfig) -> dict[str, SceneTargets]:

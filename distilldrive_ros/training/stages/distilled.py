@@ -24,7 +24,7 @@ from distilldrive_ros.training.losses.distillation import distillation_losses
 from distilldrive_ros.training.losses.latent import LatentAlignment, aligned_latent, future_latent, latent_loss
 from distilldrive_ros.training.losses.matching import Matching
 from distilldrive_ros.training.losses.motion import motion_losses
-from distilldrive_ros.training.losses.value import value_loss
+from distilldrive_ros.training.losses.value import ValueGradient, value_loss
 from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.stage import Stage
@@ -77,6 +77,8 @@ class DistilledStage(Stage):
             left_out.append(head.feature_adapter)
         if not self.options.value:
             left_out.append(head.dqn_model)
+        if self.options.value_gradient is ValueGradient.VALUE:
+            head.dqn_model.reward_weight.requires_grad_(False)
         if not self.network.config.motion.generative:
             left_out += [head.present_distribution, head.future_distribution, head.predict_model]
         for module in left_out:

@@ -46,6 +46,8 @@ class TeacherStage(Stage):
         self._memory: TeacherState | None = None
         if not network.config.see_map:
             network.map_encoder.requires_grad_(False)
+        if self.value and value_gradient is ValueGradient.VALUE:
+            network.dqn_model.reward_weight.requires_grad_(False)
         if network.config.flavour is Flavour.DISTRIBUTION and not self.value:
             network.dqn_model.requires_grad_(False)
 

@@ -31,7 +31,7 @@ def test_sigmoid_focal_formula(x: float, positive: bool) -> None:
     assert float(actual) == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.floats(0.02, 1.0), min_size=2, max_size=20))
 def test_posterior_is_what_the_best_logits_stand_for(weights: list[float]) -> None:
     """Of each class the logit with the lowest expected loss, found by trying them all, tells its probability."""

@@ -141,7 +141,7 @@ def made_up(seed: int, streams: int = 2) -> tuple[PassOutputs, Tensor, Lesson]:
     return passed, anchors, Lesson(points, shares, torch.randn(streams, 6, 5, generator=generator))
 
 
-@settings(max_examples=15)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10_000))
 def test_losses_are_those_of_the_formula(seed: int) -> None:
     """Everything once more in numpy, mode by mode."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
@@ -29,6 +29,7 @@ from distilldrive_ros.training.trainer.training import train
 CPU = torch.device("cpu")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=7), st.integers(1, 4))
 def test_sections_are_walked_side_by_side_from_their_first_frames(lengths: list[int], lanes: int) -> None:
     sections = [Section(number, 10, 10 + length) for number, length in enumerate(lengths)]

@@ -20,7 +20,7 @@ STAGES = {
     "teacher": "stage 0: the teacher, from annotations alone",
     "perception": "stage 1: backbone, depth, boxes and map, from images",
     "student": "stage 2: the whole student, with the teacher at its side",
-    "diffusiondrive": "imitation stage of the camera+LiDAR model",
+    "diffusiondrive": "imitation stage of the camera+LiDAR model, on request with the teacher at its side",
 }
 SHOWN_SKIPS = 5
 
@@ -117,6 +117,7 @@ def run_stage(args: argparse.Namespace) -> int:
     """
     from distilldrive_ros.training.trainer.checkpoints import WEIGHTS_FILE
     from distilldrive_ros.training.trainer.config_file import read_config
+    from distilldrive_ros.training.trainer.held_out import BEST_WEIGHTS_FILE
     from distilldrive_ros.training.trainer.training import train
 
     config = read_config(args.config, _overrides(args))
@@ -126,6 +127,8 @@ def run_stage(args: argparse.Namespace) -> int:
         result = train(config, args.out, args.resume, show)
     if int(os.environ.get("RANK", "0")) == 0:
         print(f"{result.iterations} iterations, loss {result.loss:.4f}; weights in {args.out / WEIGHTS_FILE}")
+        if config.run.held_out_interval:
+            print(f"those with the lowest loss on the frames held out are in {args.out / BEST_WEIGHTS_FILE}")
         for note in result.skipped[:SHOWN_SKIPS]:
             print(f"note: frame left out: {note}")
         if len(result.skipped) > SHOWN_SKIPS:

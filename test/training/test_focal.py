@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distilldrive_ros.training.losses.focal import focal_cost, gaussian_focal, mean_over, nothing, sigmoid_focal
+from distilldrive_ros.training.losses.focal import (
+    focal_cost,
+    focal_posterior,
+    gaussian_focal,
+    mean_over,
+    nothing,
+    sigmoid_focal,
+)
 
 logit = st.floats(-8, 8)
 
@@ -21,6 +29,27 @@ def test_sigmoid_focal_formula(x: float, positive: bool) -> None:
     label = torch.tensor([0 if positive else 1])
     actual = sigmoid_focal(torch.tensor([[x]], dtype=torch.float64), label)
     assert float(actual) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(0.02, 1.0), min_size=2, max_size=20))
+def test_posterior_is_what_the_best_logits_stand_for(weights: list[float]) -> None:
+    """Of each class the logit with the lowest expected loss, found by trying them all, tells its probability."""
+    truth = np.array(weights) / sum(weights)
+    tried = torch.arange(-12.0, 12.0, 1e-3, dtype=torch.float64)[:, None]
+    as_class = sigmoid_focal(tried, torch.zeros(len(tried), dtype=torch.int64))[:, 0].numpy()
+    as_background = sigmoid_focal(tried, torch.ones(len(tried), dtype=torch.int64))[:, 0].numpy()
+    best = [tried[np.argmin(p * as_class + (1 - p) * as_background), 0] for p in truth]
+    assert focal_posterior(torch.stack(best)).exp().numpy() == pytest.approx(truth, rel=0.01)
+
+
+def test_posterior_of_extreme_logits_is_a_distribution_with_a_gradient() -> None:
+    logits = torch.tensor([[90.0, -90.0, 0.0, -15.0]], requires_grad=True)
+    posterior = focal_posterior(logits)
+    assert posterior.exp().sum().item() == pytest.approx(1.0)
+    assert posterior.isfinite().all()
+    posterior.square().sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all()
 
 
 def test_background_is_no_class_at_all() -> None:

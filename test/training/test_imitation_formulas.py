@@ -57,7 +57,7 @@ def softplus(x: Array) -> Array:
     return np.logaddexp(0.0, x)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(numbers, st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(1, 2))
 def test_trajectories(seed: int, frames: int, anchors: int, points: int, layers: int) -> None:
     """Per layer: 12 (10 focal + 8 L1); the nearest clean anchor is the mode; frames of unknown drives give nothing."""
@@ -86,7 +86,7 @@ def test_trajectories(seed: int, frames: int, anchors: int, points: int, layers:
         assert losses[f"pose_{layer}"].item() == pytest.approx(12 * 8 * error / frames, rel=1e-4, abs=1e-6)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(numbers, st.integers(1, 2), st.integers(1, 4))
 def test_agents(seed: int, frames: int, queries: int) -> None:
     """Best assignment by 10 BCE + L1 of x and y where there is a vehicle; 10 BCE mean over all pairs, L1 of the five
@@ -127,7 +127,7 @@ def test_agents(seed: int, frames: int, queries: int) -> None:
     assert any(found == pair for pair in allowed)
 
 
-@settings(max_examples=15)
+@settings(deadline=None, max_examples=15)
 @given(numbers, st.integers(1, 3), st.integers(1, 6))
 def test_map(seed: int, frames: int, cells: int) -> None:
     """14 times the cross entropy, mean over frames and cells."""

@@ -80,3 +80,25 @@ def test_frames_without_perceived_instances_are_refused(make_batch: BatchFactory
         stage(PlanningStage).compute_losses(batch)
     with pytest.raises(ValueError, match="1 of 2 batches have perceived instances"):
         join([without_cameras(batch), *seen([batch])])
+
+
+def test_a_hidden_future_is_known_to_the_losses_alone(make_batch: BatchFactory) -> None:
+    """The plans, compared with the teacher's, do not depend on where the vehicle then went; before, they do."""
+    (frame,) = seen([make_batch(0, streams=1, images=True)])
+    other = replace(frame, ego=replace(frame.ego, offsets=frame.ego.offsets + 3.0))
+    trained = stage(PlanningStage).eval()
+
+    def looked_at() -> tuple[dict[str, float], dict[str, float]]:
+        with torch.no_grad():
+            trained.forget()
+            here = numbers(trained.compute_losses(frame))
+            trained.forget()
+            return here, numbers(trained.compute_losses(other))
+
+    told, told_other = looked_at()
+    assert told["kd_loss_feats"] != told_other["kd_loss_feats"]
+    trained.hide_future()
+    hidden, hidden_other = looked_at()
+    assert hidden["kd_loss_feats"] == hidden_other["kd_loss_feats"] != told["kd_loss_feats"]
+    assert hidden["planning_loss_reg_0"] != hidden_other["planning_loss_reg_0"]
+    assert hidden["distribution_loss"] != hidden_other["distribution_loss"]

@@ -4,6 +4,10 @@ The published method is known for the camera student (spec 8.3); of the camera+L
 What follows is ours, after the same idea. The teacher plans six modes for the command at hand, for 3 s; the model
 refines twenty anchors, for 4 s. The anchor that lies nearest to a mode over the steps they share answers for it, just
 as the anchor nearest to the drive answers for the drive (diffusion spec 4.7); several modes may have the same one.
+
+Both classify their modes by a focal loss, whose logits understate what they know: the softmax of six of them is nearly
+flat. Scores are compared as the probabilities that the logits stand for, so that a teacher that is right and the drive
+ask the same of the model.
 """
 
 from __future__ import annotations
@@ -18,11 +22,13 @@ from distilldrive_ros.models.diffusiondrive.denoiser import PassOutputs
 from distilldrive_ros.models.distilldrive.adapter import base_trajectories
 from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS
 from distilldrive_ros.models.distilldrive.decoding import plan_positions
+from distilldrive_ros.models.teacher.config import Flavour
 from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.models.teacher.state import TeacherState
 from distilldrive_ros.training.annotations import teacher_inputs
 from distilldrive_ros.training.diffusion.batch import TeacherView
 from distilldrive_ros.training.diffusion.losses import nearest_anchor
+from distilldrive_ros.training.losses.focal import focal_posterior
 from distilldrive_ros.training.losses.planning import commanded_branch
 from distilldrive_ros.training.losses.weights import PlanDistillationWeights
 from distilldrive_ros.training.streaming import continued
@@ -30,8 +36,8 @@ from distilldrive_ros.training.streaming import continued
 
 @dataclass(frozen=True)
 class Lesson:
-    """A teacher's M modes of the commanded branch: `points` [B, M, S, 2] m of base_link, `shares` [B, M], the softmax
-    of its scores, and `features` [B, M, D], its plan queries."""
+    """A teacher's M modes of the commanded branch: `points` [B, M, S, 2] m of base_link, `shares` [B, M], the
+    probabilities that its scores stand for, and `features` [B, M, D], its plan queries."""
 
     points: Tensor
     shares: Tensor
@@ -52,7 +58,9 @@ def lesson_of(teacher: TeacherNetwork, view: TeacherView) -> Lesson:
     rows = torch.arange(len(ego.command), device=ego.command.device)
     queries = outputs.plan_query.float().unflatten(1, (NUM_COMMANDS, -1))[rows, ego.command]
     points = _in_base(plan_positions(branch.offsets), view.base_from_network)
-    return Lesson(points, branch.logits.softmax(dim=-1), queries)
+    hard = teacher.config.flavour is Flavour.LABEL
+    shares = focal_posterior(branch.logits) if hard else branch.logits.log_softmax(dim=-1)
+    return Lesson(points, shares.exp(), queries)
 
 
 def _in_base(positions: Tensor, base_from_network: Tensor) -> Tensor:
@@ -69,9 +77,9 @@ def distillation_losses(
 ) -> dict[str, Tensor]:
     """Two terms per decoder layer, and one of the last layer's features.
 
-    Scores: divergence of the modes' softmax from the shares of the teacher's modes, each at the anchor that answers
-    for it. Plans: mean absolute error (m) of the way-points that both have, a mode counting by its share. Features:
-    mean squared error, all modes alike, through the adapter.
+    Scores: divergence of the modes' probabilities from the shares of the teacher's modes, each at the anchor that
+    answers for it. Plans: mean absolute error (m) of the way-points that both have, a mode counting by its share.
+    Features: mean squared error, all modes alike, through the adapter.
 
     passed: of samples that are the anchors [N, P, 2] in order, one group.
     """
@@ -83,7 +91,7 @@ def distillation_losses(
     for layer, (poses, logits) in enumerate(zip(passed.poses, passed.mode_logits, strict=True)):
         if logits is None:
             raise ValueError("the pass did not classify its modes")
-        divergence = F.kl_div(logits.float().log_softmax(dim=-1), wanted, reduction="batchmean")
+        divergence = F.kl_div(focal_posterior(logits), wanted, reduction="batchmean")
         error = (poses[rows, answering, :steps, :2].float() - lesson.points).abs().mean(dim=(2, 3))
         losses[f"distill_scores_{layer}"] = weights.scores * divergence
         losses[f"distill_plans_{layer}"] = weights.plans * (error * lesson.shares).sum(dim=-1).mean()

@@ -64,6 +64,7 @@ class DistilledStage(Stage):
         self.teacher = teacher if options.distillation else None
         self.options = options
         self._generator = torch.Generator().manual_seed(seed)
+        self._future_hidden = False
         self._teacher_memory: TeacherState | None = None
         if self.teacher is not None:
             self.teacher.config.check_student(network.config)
@@ -103,6 +104,8 @@ class DistilledStage(Stage):
 
         def latent_source(detection: PerceptionOutputs, present: GaussianLatent) -> GaussianLatent:
             assert future is not None
+            if self._future_hidden:
+                return present
             if self.options.alignment is LatentAlignment.ANNOTATION:
                 return future
             matchings.append(match_decoders(detection, batch.agents))
@@ -161,6 +164,10 @@ class DistilledStage(Stage):
             self._teacher_memory, taught = self.teacher(continued(self._teacher_memory, batch), inputs)
         adapter = self.network.head.motion_plan_head.feature_adapter
         return distillation_losses(motion, taught, adapter, self.options.weights)
+
+    def hide_future(self) -> None:
+        """See Stage: the generative module samples the latent of the present."""
+        self._future_hidden = True
 
     def reseed(self, seed: int) -> None:
         """See Stage."""

@@ -23,6 +23,9 @@ class TrainedPart(nn.Module, ABC):
     def reseed(self, seed: int) -> None:
         """What the stage itself draws from now on (noise, masks) follows from `seed`; nothing where it draws none."""
 
+    def hide_future(self) -> None:
+        """From now on only the losses know the true future, as it is when driving; nothing where that is so anyway."""
+
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:
         """State dict with the official names (spec section 12), as a checkpoint holds it."""

@@ -176,11 +176,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _one_of("stage", self.stage, STAGES)
-        if self.model.freeze_perception and (self.stage != "student" or self.model.perception_weights is None):
-            raise ConfigurationError(
-                "model.freeze_perception is for the student stage, with model.perception_weights (of `distilldrive "
-                "train perception`); give them, or set it to false"
-            )
+        if self.model.freeze_perception and self.stage != "student":
+            raise ConfigurationError("model.freeze_perception is for the student stage alone; set it to false")
         if self.run.held_out_interval and not self.data.held_out:
             raise ConfigurationError(
                 "run.held_out_interval needs frames that are not trained on; name data.held_out_scenes or "

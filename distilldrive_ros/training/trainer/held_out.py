@@ -85,7 +85,7 @@ class HeldOut:
 
     def losses(self, stage: TrainedPart, batches: Iterable[LoadedBatch[Any]]) -> dict[str, float]:
         """Means over the frames of `batches`, which are all of its own, and their total: by the names of the stage's
-        terms, and with the same draws every time.
+        terms, with the same draws every time, the networks being told no more than when they drive.
 
         All modules are in evaluation mode afterwards. What the stage remembers of its streams stays as it is. Every
         process looks at all frames.
@@ -93,6 +93,7 @@ class HeldOut:
         # Shares the networks with the stage, but forgets and remembers on its own.
         twin = copy.copy(stage).eval()
         twin.forget()
+        twin.hide_future()
         twin.reseed(self._seed)
         sums: dict[str, float] = {}
         count = 0

@@ -98,6 +98,11 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
         return PerceptionStage(student, options, noise)
     if config.model.perception_weights is not None:
         _load_perception(student, config)
+    elif config.model.freeze_perception:
+        raise ConfigurationError(
+            "a frozen perception must have been trained: give model.perception_weights (made by `distilldrive train "
+            "perception`), or set model.freeze_perception to false"
+        )
     stage = PlanningStage if config.model.freeze_perception else StudentStage
     return stage(student, _trained_teacher(config, anchors, generator), options, noise)
 

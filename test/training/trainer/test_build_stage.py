@@ -11,8 +11,10 @@ import torch
 
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.batch import TrainingBatch
+from distilldrive_ros.training.losses.value import ValueGradient
 from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.stages.stage import total
+from distilldrive_ros.training.stages.student import StudentStage
 from distilldrive_ros.training.trainer.checkpoints import write_weights
 from distilldrive_ros.training.trainer.config import ModelConfig, TrainConfig
 from distilldrive_ros.training.trainer.stages import build_stage, frame_limits, student_config
@@ -45,12 +47,31 @@ def test_equal_seeds_make_equal_stages_on_all_ranks() -> None:
     assert all(bool((bias != 0).all()) for bias in biases)
 
 
+def test_a_frozen_perception_needs_weights_and_a_student() -> None:
+    with pytest.raises(ConfigurationError, match=r"give model\.perception_weights"):
+        build_stage(TrainConfig("student", model=ModelConfig(freeze_perception=True), options=PLAIN))
+    with pytest.raises(ConfigurationError, match="for the student stage alone"):
+        TrainConfig("perception", model=ModelConfig(freeze_perception=True))
+
+
+def test_a_repaired_student_leaves_its_status_to_the_status_loss() -> None:
+    repaired = build_stage(TrainConfig("student", model=ModelConfig(repaired=True), options=PLAIN))
+    published = build_stage(TrainConfig("student", options=PLAIN))
+    assert isinstance(repaired, StudentStage) and isinstance(published, StudentStage)
+    assert repaired.options.value_gradient is ValueGradient.VALUE
+    assert published.options.value_gradient is None
+
+
 def test_limits_are_those_of_the_teacher_where_one_is_at_work() -> None:
     limits = frame_limits(TrainConfig("teacher"))
     assert limits is not None
     assert (limits.agents, limits.lines) == (150, 50)
     assert frame_limits(TrainConfig("student")) == limits
     assert frame_limits(TrainConfig("student", options=PLAIN)) is None
+    taught = TrainConfig("diffusiondrive", model=ModelConfig(teacher_weights=Path("t.safetensors")))
+    assert frame_limits(taught) == limits
+    assert frame_limits(TrainConfig("diffusiondrive")) is None
+    assert frame_limits(replace(taught, options=PLAIN)) is None
     assert frame_limits(TrainConfig("perception")) is None
 
 

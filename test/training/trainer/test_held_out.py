@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
@@ -29,6 +29,7 @@ from distilldrive_ros.training.trainer.training import train
 CPU = torch.device("cpu")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=7), st.integers(1, 4))
 def test_sections_are_walked_side_by_side_from_their_first_frames(lengths: list[int], lanes: int) -> None:
     sections = [Section(number, 10, 10 + length) for number, length in enumerate(lengths)]
@@ -81,7 +82,7 @@ def teacher(demo_root: Path, tmp_path: Path) -> TrainConfig:
     other = tmp_path / "other"
     other.symlink_to(demo_root)
     data = DataConfig(demo_root, VERSION, cache=tmp_path / "cache", workers=0, held_out_dataroot=other)
-    run = RunConfig(6, batch_size=2, checkpoint_interval=1, keep_checkpoints=9, log_interval=1, device="cpu")
+    run = RunConfig(4, batch_size=2, checkpoint_interval=1, keep_checkpoints=9, log_interval=1, device="cpu")
     return TrainConfig("teacher", data, optimizer=OptimizerConfig(lr=1e-3), run=run)
 
 
@@ -93,7 +94,7 @@ def test_looking_changes_nothing_and_the_best_weights_are_kept(teacher: TrainCon
     plain, rows = read_log(tmp_path / "plain"), read_log(tmp_path / "looking")
     assert [row["loss/total"] for row in rows] == [row["loss/total"] for row in plain]
     totals = {int(row["iteration"]): row[TOTAL] for row in rows if TOTAL in row}
-    assert set(totals) == {2, 4, 6}
+    assert set(totals) == {2, 4}
     terms = [value for name, value in rows[1].items() if name.startswith("held_out/") and name != TOTAL]
     assert totals[2] == pytest.approx(sum(terms), rel=1e-5)
 

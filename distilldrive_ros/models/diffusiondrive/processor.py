@@ -23,9 +23,9 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
 from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
 from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig, preset
-from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
+from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine, DiffusionStep, NoisyInputs
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
-from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
+from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
 from distilldrive_ros.models.diffusiondrive.noise import CandidateMode, PlannerNoise, fixed_noise, random_noise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.distilldrive.processor import resolve_device
@@ -77,12 +77,17 @@ class DiffusionDriveModel:
         report: CheckpointReport | None = None,
         settings: PlannerSettings | None = None,
         precision: str = "fp32",
+        captured: bool | None = None,
     ) -> None:
+        """`captured`: the network's step in fixed memory, a CUDA graph where there is a GPU; None: only there."""
         self._device = torch.device(device)
         self._network = network.eval().to(self._device)
         self._engine = DiffusionEngine(self._network, precision)
         self._report = report
         self._settings = settings or PlannerSettings()
+        self._captured: DiffusionStep | None = None
+        if self._device.type == "cuda" if captured is None else captured:
+            self._captured = with_memory_guard(self._captured_step, network.config.name, device)
         self._fixed = fixed_noise(network.config).to(self._device)
         self._rigs = RigCache()
         workers = min(len(NUSCENES_CAMERAS), os.cpu_count() or 1)
@@ -146,15 +151,10 @@ class DiffusionDriveModel:
         with torch.inference_mode():
             acceleration = forward_acceleration(frame.ego, state.history, frame.stamp_ns)
             status = status_tensor(frame, acceleration)
-            inputs = DiffusionInputs(prepared.camera, prepared.lidar, status).to(self._device)
-            noise = self._noise(state.count)
-            clock.lap("transfer")
-            features = self._engine.extract_features(inputs)
-            clock.lap("backbone")
-            scene = self._network.encode_scene(features, inputs.status)
-            outputs = self._network.decode(features, scene, noise, self._settings.sampling)
-            clock.lap("heads")
-            if not outputs.is_finite():
+            given = NoisyInputs(DiffusionInputs(prepared.camera, prepared.lidar, status), self._noise(state.count))
+            compute = self._compute if self._captured is None else self._compute_captured
+            outputs, finite = compute(given, clock)
+            if not finite:
                 raise ModelOutputError(f"{name} produced NaN or infinity; check the weights, images and odometry")
             candidates = plan_candidates(outputs.plan, frame, self.config, name)
             objects = object_predictions(outputs.agents, frame, self._settings.min_object_score, name)
@@ -170,6 +170,27 @@ class DiffusionDriveModel:
             picture,
         )
         return DiffusionState(MotionHistory(frame.stamp_ns, frame.ego.speed), state.count + 1), output
+
+    def _captured_step(self) -> DiffusionStep:
+        return self._engine.captured_step(self._settings.sampling)
+
+    def _compute(self, given: NoisyInputs, clock: StageClock) -> tuple[DiffusionOutputs, bool]:
+        """Outputs, and whether they are finite."""
+        inputs = given.sensors.to(self._device)
+        clock.lap("transfer")
+        features = self._engine.extract_features(inputs)
+        clock.lap("backbone")
+        scene = self._network.encode_scene(features, inputs.status)
+        outputs = self._network.decode(features, scene, given.noise, self._settings.sampling)
+        clock.lap("heads")
+        return outputs, outputs.is_finite()
+
+    def _compute_captured(self, given: NoisyInputs, clock: StageClock) -> tuple[DiffusionOutputs, bool]:
+        """As `_compute`, outputs on the CPU; the stages of a graph cannot be told apart."""
+        assert self._captured is not None
+        _, checked = self._captured.run(None, given)
+        clock.lap("network")
+        return checked.outputs, bool(checked.finite)
 
     def _noise(self, count: int) -> PlannerNoise:
         if self._settings.candidates is CandidateMode.DETERMINISTIC:

@@ -19,9 +19,10 @@ from distilldrive_ros.models.distilldrive.adapter import (
 )
 from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint, trained_form
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
-from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine
+from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine, StudentStep
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.precision import check_precision
@@ -45,6 +46,9 @@ class DistillDriveModel:
         self._device = torch.device(device)
         self._network = network.eval().to(self._device)
         self._engine = StudentEngine(self._network, options)
+        self._captured: StudentStep | None = None
+        if self._engine.options.captured_on(self._device):
+            self._captured = with_memory_guard(self._engine.captured_step, network.config.name, device)
         self._report = report
         self._settings = settings or DecodeSettings()
         workers = min(len(network.config.cameras), os.cpu_count() or 1)
@@ -110,13 +114,9 @@ class DistillDriveModel:
     def _step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         clock = StageClock(self._device)
         with torch.inference_mode():
-            inputs = prepared.inputs.to(self._device)
-            clock.lap("transfer")
-            levels = self._engine.extract_features(inputs.images)
-            clock.lap("backbone")
-            new_state, outputs = self._engine.decode_features(state, levels, inputs)
-            clock.lap("heads")
-            if not (outputs.is_finite() and new_state.is_finite()):
+            compute = self._compute if self._captured is None else self._compute_captured
+            new_state, outputs, finite = compute(state, prepared.inputs, clock)
+            if not finite:
                 raise ModelOutputError(
                     f"{self.model_id} produced NaN or infinity; the temporal state is dropped, check the "
                     f"weights and images"
@@ -127,6 +127,27 @@ class DistillDriveModel:
             polylines = vector_map(outputs, prepared, self.config, settings.min_map_score, name)
             clock.lap("decode")
         return new_state, ModelOutput(candidates, objects, polylines, clock.stages)
+
+    def _compute(
+        self, state: StudentState | None, given: StudentInputs, clock: StageClock
+    ) -> tuple[StudentState, StudentOutputs, bool]:
+        """New state, outputs, and whether both are finite."""
+        inputs = given.to(self._device)
+        clock.lap("transfer")
+        levels = self._engine.extract_features(inputs.images)
+        clock.lap("backbone")
+        new_state, outputs = self._engine.decode_features(state, levels, inputs)
+        clock.lap("heads")
+        return new_state, outputs, outputs.is_finite() and new_state.is_finite()
+
+    def _compute_captured(
+        self, state: StudentState | None, given: StudentInputs, clock: StageClock
+    ) -> tuple[StudentState, StudentOutputs, bool]:
+        """As `_compute`, outputs on the CPU; the stages of a graph cannot be told apart."""
+        assert self._captured is not None
+        new_state, checked = self._captured.run(state, given)
+        clock.lap("network")
+        return new_state, checked.outputs, bool(checked.finite)
 
 
 def build_student(

@@ -43,7 +43,7 @@ class EngineOptions:
     queries and their mode code, which depend on nothing but the weights, computed once. `precision`: of the image
     network (fp32, bf16, fp16); its features are float32 again, and so is everything after it (spec 3). The reference
     runs float16 there; only fp32 is held to the golden numbers. `captured`: the whole step in fixed memory, a CUDA
-    graph where there is a GPU; None: only there.
+    graph where there is a GPU; None: only there. `device_resize`: a GPU resizes the images itself (`device_images`).
     """
 
     fold_batch_norm: bool = True
@@ -53,6 +53,7 @@ class EngineOptions:
     constant_queries: bool = True
     precision: str = "fp32"
     captured: bool | None = None
+    device_resize: bool = True
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for an unknown precision."""

@@ -19,10 +19,12 @@ from distilldrive_ros.models.distilldrive.adapter import (
 )
 from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint, trained_form
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
+from distilldrive_ros.models.distilldrive.device_images import DeviceImages
 from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine, StudentStep
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
+from distilldrive_ros.models.distilldrive.preprocess import ImagePreparation, prepare_images
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.precision import check_precision
@@ -49,6 +51,8 @@ class DistillDriveModel:
         self._captured: StudentStep | None = None
         if self._engine.options.captured_on(self._device):
             self._captured = with_memory_guard(self._engine.captured_step, network.config.name, device)
+        on_device = self._device.type == "cuda" and self._engine.options.device_resize
+        self._prepare_images: ImagePreparation = DeviceImages(self._device) if on_device else prepare_images
         self._report = report
         self._settings = settings or DecodeSettings()
         workers = min(len(network.config.cameras), os.cpu_count() or 1)
@@ -100,7 +104,7 @@ class DistillDriveModel:
 
     def prepare(self, frame: SensorFrame) -> PreparedSet:
         """Decode images and compose matrices; safe to call from another thread. Raises SensorDataError."""
-        return prepare_inputs(frame, self.config, self._executor)
+        return prepare_inputs(frame, self.config, self._executor, self._prepare_images)
 
     def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         """One inference.

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from distilldrive_ros.models.backbones.folded import FoldedResNet
 from distilldrive_ros.models.backbones.resnet import ResNet
@@ -16,7 +17,7 @@ from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
 from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise, fixed_noise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
-from distilldrive_ros.models.precision import precision_type
+from distilldrive_ros.models.precision import full_float32, precision_type
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,22 @@ class DiffusionEngine:
         camera, lidar = (
             x.to(dtype=self._dtype, memory_format=torch.channels_last) for x in (inputs.camera, inputs.lidar)
         )
-        found: BackboneOutputs = self._backbone(camera, lidar, self.network.execution, self._trunks)
+        with full_float32(self._device):
+            found: BackboneOutputs = self._backbone(camera, lidar, self.network.execution, self._trunks)
         return BackboneOutputs(found.bev_up.float(), found.bev.float(), found.stages)
 
     def __call__(
         self, inputs: DiffusionInputs, noise: PlannerNoise, sampling: SamplingMode = SamplingMode.COMPATIBLE
     ) -> DiffusionOutputs:
         """One frame, as `DiffusionDriveNetwork.forward`."""
-        features = self.extract_features(inputs)
-        return self.network.decode(features, self.network.encode_scene(features, inputs.status), noise, sampling)
+        return self.decode(self.extract_features(inputs), inputs.status, noise, sampling)
+
+    def decode(
+        self, features: BackboneOutputs, status: Tensor, noise: PlannerNoise, sampling: SamplingMode
+    ) -> DiffusionOutputs:
+        """Everything after `extract_features`; status as in `DiffusionInputs`."""
+        with full_float32(self._device):
+            return self.network.decode(features, self.network.encode_scene(features, status), noise, sampling)
 
     def captured_step(self, sampling: SamplingMode) -> DiffusionStep:
         """The step of one stream in fixed memory, see `CapturedStep`; its outputs are `DiffusionOutputs.decodable`.

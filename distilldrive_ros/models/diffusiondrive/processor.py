@@ -180,8 +180,7 @@ class DiffusionDriveModel:
         clock.lap("transfer")
         features = self._engine.extract_features(inputs)
         clock.lap("backbone")
-        scene = self._network.encode_scene(features, inputs.status)
-        outputs = self._network.decode(features, scene, given.noise, self._settings.sampling)
+        outputs = self._engine.decode(features, inputs.status, given.noise, self._settings.sampling)
         clock.lap("heads")
         return outputs, outputs.is_finite()
 

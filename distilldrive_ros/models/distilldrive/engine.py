@@ -28,7 +28,7 @@ from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggreg
 from distilldrive_ros.models.ops.deformable_aggregation.grid_sample_form import grid_sample_form
 from distilldrive_ros.models.ops.deformable_aggregation.loading import REFERENCE
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
-from distilldrive_ros.models.precision import precision_type
+from distilldrive_ros.models.precision import full_float32, precision_type
 from distilldrive_ros.models.tensor_checks import require_tensor
 
 StudentStep = CapturedStep[StudentState, StudentInputs, CheckedOutputs[StudentOutputs]]
@@ -124,7 +124,8 @@ class StudentEngine:
         shape = (images.shape[0] if images.dim() else 0, c.num_cameras, 3, c.image_height, c.image_width)
         require_tensor("images", images, shape, torch.float32, self._device)
         packed = images.flatten(0, 1).to(dtype=self._dtype, memory_format=self._layout)
-        levels = self.neck(self.backbone(packed))
+        with full_float32(self._device):
+            levels = self.neck(self.backbone(packed))
         return tuple(level.float().unflatten(0, images.shape[:2]) for level in levels)
 
     def decode_features(
@@ -140,7 +141,8 @@ class StudentEngine:
             check_state(state, inputs.images.shape[0], self.config, self._device)
         sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
         aggregate = self._aggregate or grid_sample_form(sizes)
-        return self.network.decode_features(state, levels, inputs, aggregate=aggregate)
+        with full_float32(self._device):
+            return self.network.decode_features(state, levels, inputs, aggregate=aggregate)
 
     def step(self, state: StudentState | None, inputs: StudentInputs) -> tuple[StudentState, StudentOutputs]:
         """A whole frame. The new state has a full queue from the start, so that all shapes stay as they are."""

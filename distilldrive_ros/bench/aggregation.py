@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio, timed
+from distilldrive_ros.bench.load import best_device, timed_on
+from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
 
@@ -23,7 +24,7 @@ Problem = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 def measure(quick: bool) -> list[Measurement]:
     """Both implementations in turns, so that a busy machine slows both."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = best_device()
     report = load_kernels(device.type)
     found = []
     with torch.inference_mode():
@@ -66,10 +67,8 @@ def _measure_head(head: str, problem: Problem, runs: int, reason: str) -> list[M
                 deformable_aggregation(*problem)
             else:
                 deformable_aggregation_reference(*problem)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
 
-        return timed(work)
+        return timed_on(device, work)
 
     times: dict[str, list[float]] = {"op": [], "reference": [], "copy": []}
     for run in range(runs + 1):
@@ -85,6 +84,9 @@ def _measure_head(head: str, problem: Problem, runs: int, reason: str) -> list[M
         Measurement(f"{head} op, 99th percentile", spread.p99 * 1e3, "ms"),
         Measurement(f"{head} plain torch", float(np.median(times["reference"])) * 1e3, "ms"),
         Measurement(f"{head} op against plain torch", speed_up, "x", TARGETS[device.type], "higher"),
+        Measurement(
+            f"{head} copy of the same bytes", 4 * source.numel() / float(np.median(times["copy"])) / 1e9, "GB/s"
+        ),
         Measurement(
             f"{head} share of the speed of a copy",
             of_copy,

@@ -44,6 +44,10 @@ class CaptureReport:
     seconds: float
     buffer_bytes: int
 
+    def __str__(self) -> str:
+        how = "one CUDA graph" if self.captured else f"operation by operation ({self.reason})"
+        return f"{how}, prepared in {self.seconds:.1f} s, {self.buffer_bytes / 2**20:.1f} MiB of buffers"
+
 
 class CapturedStep(Generic[_State, _Inputs, _Outputs]):
     """Owns buffers for inputs, state and outputs. A run copies the inputs in, does the step, and leaves the new state

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.diffusiondrive.adapter import (
     PreparedSet,
@@ -117,6 +118,11 @@ class DiffusionDriveModel:
     def trained(self) -> bool:
         """Whether a weight file filled all modules."""
         return self._report is not None and self._report.complete
+
+    @property
+    def capture(self) -> CaptureReport | None:
+        """What became of the step in fixed memory; None where it runs without."""
+        return None if self._captured is None else self._captured.report
 
     @property
     def device(self) -> str:

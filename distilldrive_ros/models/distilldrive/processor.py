@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.distilldrive.adapter import (
     DecodeSettings,
@@ -82,6 +83,11 @@ class DistillDriveModel:
     def trained(self) -> bool:
         """Whether a weight file was loaded."""
         return self._report is not None
+
+    @property
+    def capture(self) -> CaptureReport | None:
+        """What became of the step in fixed memory; None where it runs without."""
+        return None if self._captured is None else self._captured.report
 
     @property
     def device(self) -> str:

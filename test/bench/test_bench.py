@@ -67,11 +67,13 @@ def test_render_runs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_student_runs(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     assert main(["bench", "student", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
     content = check_json(tmp_path / "out" / "bench.json", ["student"])
     names = [row["name"] for row in content["subjects"][0]["measurements"]]
-    assert names[0] == "student_tiny per set" and "student_tiny backbone" in names
+    part = "network" if torch.cuda.is_available() else "backbone"
+    assert names[0] == "student_tiny per set" and f"student_tiny {part}" in names
+    assert "student_tiny network, fixed memory fp32" in names
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -73,7 +74,7 @@ class CapturedStep(Generic[_State, _Inputs, _Outputs]):
         self.inputs = TensorBlock(example, device)
         self.inputs.fill(example)
         start = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._on_device():
             state, outputs = step(None, self.inputs.tensors)
             self.state = TensorBlock(state, device)
             self.outputs = TensorBlock(outputs, device)
@@ -89,12 +90,13 @@ class CapturedStep(Generic[_State, _Inputs, _Outputs]):
         Raises:
             ValueError: names the tensor of the inputs or the state whose shape or number type is not the expected one.
         """
-        with torch.inference_mode():
+        with torch.inference_mode(), self._on_device():
             self.inputs.fill(inputs)
-            if state is not None and state is not self._handed_out:
-                self.state.fill(state)
+            in_place = state is self._handed_out
             # A run that fails leaves buffers in which nobody knows what lies.
             self._handed_out = None
+            if state is not None and not in_place:
+                self.state.fill(state)
             if state is None:
                 self._first()
             else:
@@ -102,6 +104,9 @@ class CapturedStep(Generic[_State, _Inputs, _Outputs]):
             new_state, outputs = self.state.copied(), self.outputs.copied_to_host()
         self._handed_out = new_state
         return new_state, outputs
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        return torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext()
 
     def _first(self) -> None:
         self._work(None)
@@ -122,14 +127,13 @@ class CapturedStep(Generic[_State, _Inputs, _Outputs]):
         """Turn both forms into CUDA graphs; why that was not possible, or "" if it was."""
         pool = torch.cuda.graph_pool_handle()
         try:
-            with torch.cuda.device(self._device):
-                first = _captured(self._first, pool)
-                # A network without memory has no later frames.
-                following = _captured(self._following, pool) if self.state.memory.numel() else first
+            first = _captured(self._first, pool)
+            # A network without memory has no later frames.
+            following = _captured(self._following, pool) if self.state.memory.numel() else first
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             logger.warning("the step could not be captured as a CUDA graph, it runs operation by operation: %s", reason)
             return reason
         self._first, self._following = first.replay, following.replay  # type: ignore[method-assign]

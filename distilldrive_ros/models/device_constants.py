@@ -6,13 +6,11 @@ CUDA graph cannot hold it. So it happens once per device and process.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
-
-_MOST_KEPT = 256
 
 
 def device_constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -23,8 +21,9 @@ def device_constant(values: tuple[Any, ...], dtype: torch.dtype, device: torch.d
     return _kept(values, dtype, device)
 
 
-@lru_cache(maxsize=_MOST_KEPT)
+@cache
 def _kept(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Kept for good: a CUDA graph holds nothing but the address. There are a few per network.
     # A tensor made in inference mode could not be used for training later.
     with torch.inference_mode(False):
         return torch.tensor(values, dtype=dtype, device=device)

@@ -87,7 +87,7 @@ def test_wrong_shapes_and_types_are_named(captured: CapturedStep[Pair, Reading, 
     with pytest.raises(ValueError, match=r"flags.1: there or absent, unlike before"):
         captured.run(state, replace(reading(1), flags=reading(1).flags * 2))
     with pytest.raises(ValueError, match=r"older is"):
-        captured.run(replace(state, older=torch.zeros(4)), reading(2))
+        captured.run(replace(state, newest=torch.ones(3), older=torch.zeros(4)), reading(2))
     _, outputs = captured.run(state, reading(2))
     assert torch.equal(outputs.value, torch.full((3,), 10.0))
 

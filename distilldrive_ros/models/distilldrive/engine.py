@@ -21,9 +21,9 @@ from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.factored_aggregation import factored_copies
 from distilldrive_ros.models.distilldrive.instance_queue import with_full_queue
 from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead
-from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.network import PerceptionFrame, StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import StudentState, all_finite, state_tensors
+from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState, all_finite, state_tensors
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
 from distilldrive_ros.models.ops.deformable_aggregation.grid_sample_form import grid_sample_form
 from distilldrive_ros.models.ops.deformable_aggregation.loading import REFERENCE
@@ -139,10 +139,18 @@ class StudentEngine:
         check_inputs(inputs, self.config, self._device)
         if state is not None:
             check_state(state, inputs.images.shape[0], self.config, self._device)
-        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
-        aggregate = self._aggregate or grid_sample_form(sizes)
         with full_float32(self._device):
-            return self.network.decode_features(state, levels, inputs, aggregate=aggregate)
+            return self.network.decode_features(state, levels, inputs, aggregate=self._aggregation_of(levels))
+
+    def perceive(self, state: PerceptionState | None, inputs: StudentInputs) -> PerceptionFrame:
+        """Detection and map of one frame, without plans. Raises ValueError as the two above."""
+        check_inputs(inputs, self.config, self._device)
+        levels = self.extract_features(inputs.images)
+        with full_float32(self._device):
+            return self.network.decode_perception(state, levels, inputs, self._aggregation_of(levels))
+
+    def _aggregation_of(self, levels: tuple[Tensor, ...]) -> Aggregation:
+        return self._aggregate or grid_sample_form([(level.shape[-2], level.shape[-1]) for level in levels])
 
     def step(self, state: StudentState | None, inputs: StudentInputs) -> tuple[StudentState, StudentOutputs]:
         """A whole frame. The new state has a full queue from the start, so that all shapes stay as they are."""

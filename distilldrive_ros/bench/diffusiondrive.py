@@ -6,11 +6,12 @@ import copy
 
 import torch
 
-from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio, timed
+from distilldrive_ros.bench.load import best_device, timed_on
+from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio
 from distilldrive_ros.bench.stages import StageTimes, load_of
-from distilldrive_ros.bench.student import measure_model
+from distilldrive_ros.bench.student import GPU_SETS, measure_model
 from distilldrive_ros.models.diffusiondrive.config import preset
-from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
+from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine, NoisyInputs
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
@@ -26,6 +27,8 @@ PAIRS = 5
 def measure(quick: bool) -> list[Measurement]:
     """Drive each model over a few sets, then compare the ways of computing on the full-size and the small one."""
     sets = {"diffusiondrive_tiny": 2} if quick else SETS
+    if best_device().type == "cuda" and not quick:
+        sets = dict.fromkeys(SETS, GPU_SETS)
     found: list[Measurement] = []
     for name, count in sets.items():
         found += measure_model(name, load_model(name), count)
@@ -34,11 +37,11 @@ def measure(quick: bool) -> list[Measurement]:
 
 
 def _speed_up(name: str, pairs: int, target: float | None) -> list[Measurement]:
-    """Plain computation against the engine on the same network on the CPU, in turns, and how far the results differ."""
-    config = preset(name)
-    network = untrained_network(config, torch.Generator().manual_seed(0))
-    inputs = _inputs(network)
-    noise = fixed_noise(config)
+    """Plain computation against the engine on the same network and device, in turns, and how far the results differ."""
+    config, device = preset(name), best_device()
+    network = untrained_network(config, torch.Generator().manual_seed(0)).to(device)
+    inputs = _inputs(network).to(device)
+    noise = fixed_noise(config).to(device)
     engine = DiffusionEngine(copy.deepcopy(network))
     rough = DiffusionEngine(copy.deepcopy(network), "bf16")
     network.execution = Execution.PLAIN
@@ -48,11 +51,12 @@ def _speed_up(name: str, pairs: int, target: float | None) -> list[Measurement]:
             (network(inputs, noise).plan.candidates - engine(inputs, noise).plan.candidates)[..., :2].abs().max()
         )
         for _ in range(pairs):
-            plain.append(timed(lambda: network(inputs, noise)))
-            fast.append(timed(lambda: engine(inputs, noise)))
-            halved.append(timed(lambda: rough(inputs, noise)))
+            plain.append(timed_on(device, lambda: network(inputs, noise)))
+            fast.append(timed_on(device, lambda: engine(inputs, noise)))
+            halved.append(timed_on(device, lambda: rough(inputs, noise)))
         stages = _stages(name, engine, inputs, noise, pairs)
-    note = f"median of {pairs} pairs, CPU, {torch.get_num_threads()} threads"
+    stages.append(_captured(name, engine, NoisyInputs(inputs, noise), pairs))
+    note = f"median of {pairs} pairs, {device}, {torch.get_num_threads()} threads"
     return [
         Measurement(f"{name} network, plain", Spread.of(plain).median, "s"),
         Measurement(f"{name} network, engine", Spread.of(fast).median, "s"),
@@ -81,6 +85,13 @@ def _stages(
         with times.stage("selector"):
             head.select(candidates, scene, execution)
     return times.measurements(f"{name} stage:") + load_of(f"{name} network", lambda: engine(inputs, noise), device)
+
+
+def _captured(name: str, engine: DiffusionEngine, given: NoisyInputs, runs: int) -> Measurement:
+    """The network's whole step in fixed memory, from inputs to outputs on the CPU."""
+    step, device = engine.captured_step(SamplingMode.COMPATIBLE), given.sensors.camera.device
+    seconds = [timed_on(device, lambda: step.run(None, given)) for _ in range(runs + 1)]
+    return Measurement(f"{name} network, fixed memory", Spread.of(seconds[1:]).median, "s", note=str(step.report))
 
 
 def _inputs(network: DiffusionDriveNetwork) -> DiffusionInputs:

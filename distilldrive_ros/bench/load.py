@@ -44,18 +44,29 @@ class _Counter(TorchDispatchMode):
         return result
 
 
+def best_device() -> torch.device:
+    """A GPU if there is one, else the CPU: what models choose by themselves."""
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def timed_on(device: torch.device, work: Callable[[], object]) -> float:
+    """Seconds that a call takes, with all that it starts on the device, which must have nothing else to do."""
+
+    def complete() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return timed(complete)
+
+
 def matmul_peak(device: torch.device) -> float:
     """Floating-point operations per second of a large float32 matrix product here, the best of some."""
     a = torch.randn(_SIDE, _SIDE, device=device)
     b = torch.randn(_SIDE, _SIDE, device=device)
 
-    def work() -> None:
-        a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    work()
-    return 2 * _SIDE**3 / min(timed(work) for _ in range(_RUNS))
+    timed_on(device, lambda: a @ b)
+    return 2 * _SIDE**3 / min(timed_on(device, lambda: a @ b) for _ in range(_RUNS))
 
 
 def arithmetic(work: Callable[[], object]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -46,6 +47,13 @@ def as_dict(machine: Machine, results: Sequence[SubjectResult], quick: bool) -> 
         rows = [{**asdict(m), "met": m.met} for m in result.measurements]
         subjects.append({**asdict(result), "measurements": rows})
     return {"format": FORMAT_VERSION, "quick": quick, "machine": asdict(machine), "subjects": subjects}
+
+
+def results_name(machine: Machine) -> str:
+    """Name of a file to keep: device (or processor) and day, such as `nvidia-h200-2026-11-22.json`."""
+    device = machine.cpu if machine.device == "cpu" else machine.device
+    slug = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+    return f"{slug or 'unknown'}-{machine.date[:10]}.json"
 
 
 def write_json(path: Path, machine: Machine, results: Sequence[SubjectResult], quick: bool) -> None:

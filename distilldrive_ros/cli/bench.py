@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from distilldrive_ros.bench.machine import this_machine
-from distilldrive_ros.bench.report import format_table, write_json
+from distilldrive_ros.bench.report import format_table, results_name, write_json
 from distilldrive_ros.bench.subjects import SUBJECTS, run_subjects
 
 DEFAULT_JSON = Path("out/bench.json")
@@ -27,6 +27,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to measure (default: all that can run here)")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON, metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="write DIR/<device>-<day>.json instead, such as bench/results"
+    )
     parser.add_argument("--quick", action="store_true", help="only show that the benchmarks work, in seconds")
     parser.set_defaults(run=run)
 
@@ -45,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
         for result in run_subjects(args.names, args.quick, bar.set_description):
             results.append(result)
             bar.update()
-    write_json(args.json, machine, results, args.quick)
+    path = args.json if args.keep is None else args.keep / results_name(machine)
+    write_json(path, machine, results, args.quick)
     print(format_table(machine, results, args.quick))
-    print(f"\nwritten to {args.json}")
+    print(f"\nwritten to {path}")
     return 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from distilldrive_ros.scene.errors import ConfigurationError
@@ -14,6 +17,20 @@ def precision_type(name: str) -> torch.dtype:
     if name not in _TYPES:
         raise ConfigurationError(f"precision {name!r} is unknown; use one of {', '.join(_TYPES)}")
     return _TYPES[name]
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """On a GPU: float32 is float32 inside, and equal inputs give equal results.
+
+    Convolutions and recurrent layers there round float32 to TF32 (10 bits of mantissa) unless told otherwise. Whoever
+    wants to be faster says so: precision bf16 or fp16.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        yield
 
 
 def check_precision(name: str, device: str) -> None:

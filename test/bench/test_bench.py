@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from distilldrive_ros.bench import subjects, transport
 from distilldrive_ros.bench.machine import Machine, this_machine
 from distilldrive_ros.bench.measure import Measurement, Spread, paired_ratio, timed
-from distilldrive_ros.bench.report import format_table, write_json
+from distilldrive_ros.bench.report import format_table, results_name, write_json
 from distilldrive_ros.bench.scratch_dataset import make_scratch_dataset
 from distilldrive_ros.bench.subjects import SUBJECTS, SubjectResult, run_subjects
 from distilldrive_ros.bench.synthetic import jpeg, sensor_frames, sweep
@@ -66,11 +67,13 @@ def test_render_runs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_student_runs(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     assert main(["bench", "student", "--quick", "--json", str(tmp_path / "out" / "bench.json")]) == 0
     content = check_json(tmp_path / "out" / "bench.json", ["student"])
     names = [row["name"] for row in content["subjects"][0]["measurements"]]
-    assert names[0] == "student_tiny per set" and "student_tiny backbone" in names
+    part = "network" if torch.cuda.is_available() else "backbone"
+    assert names[0] == "student_tiny per set" and f"student_tiny {part}" in names
+    assert "student_tiny network, fixed memory fp32" in names
 
 
 @pytest.mark.slow
@@ -104,6 +107,14 @@ def test_json_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write_json(tmp_path / "file" / "b.json", MACHINE, [], False)
+
+
+def test_results_to_keep_are_named_by_device_and_day(tmp_path: Path) -> None:
+    assert results_name(MACHINE) == "some-cpu-2026-01-01.json"
+    assert results_name(replace(MACHINE, device="NVIDIA H200")) == "nvidia-h200-2026-01-01.json"
+    assert main(["bench", "sync", "--quick", "--keep", str(tmp_path / "results")]) == 0
+    (path,) = (tmp_path / "results").iterdir()
+    check_json(path, ["sync"])
 
 
 def test_what_cannot_run_here_is_skipped_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

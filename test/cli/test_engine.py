@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from distilldrive_ros.cli.main import main
-from distilldrive_ros.models.distilldrive import export
-from distilldrive_ros.models.ops.deformable_aggregation import build
+from distilldrive_ros.models.distilldrive import engine, export
+from distilldrive_ros.models.ops.deformable_aggregation import BackendReport, build
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,21 @@ def test_build_without_a_compiler_fails_with_the_reason(
     monkeypatch.delenv("CXX", raising=False)
     assert main(["engine", "build"]) == 1
     assert capsys.readouterr().out == "cpu: no C++ compiler found; plain PyTorch will be used\n"
+
+
+@pytest.mark.parametrize("name", ["student_tiny", "diffusiondrive_tiny"])
+def test_build_says_how_a_model_will_run(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "main", lambda kinds: 0)
+    monkeypatch.setattr(engine, "load_kernels", lambda device: BackendReport("reference", "not in this test"))
+    assert main(["engine", "build", "--model", name, "--precision", "bf16"]) == 0
+    assert capsys.readouterr().out == f"{name} on cpu, bf16: operation by operation\n"
+
+
+def test_build_for_a_device_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine", "build", "--device", "cuda:7"]) == 2
+    assert "device 'cuda:7' is not there" in capsys.readouterr().err
 
 
 def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:

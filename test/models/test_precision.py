@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from distilldrive_ros.bench.synthetic import sensor_frames
-from distilldrive_ros.models.precision import check_precision, precision_type
+from distilldrive_ros.models.precision import check_precision, full_float32, precision_type
 from distilldrive_ros.models.registry import PRECISIONS, ModelRequest, load_model
 from distilldrive_ros.models.session import ModelSession
 from distilldrive_ros.scene.errors import ConfigurationError
@@ -20,6 +20,14 @@ BOUNDS = {"student_tiny": (0.15, 0.02), "diffusiondrive_tiny": (0.05, 0.02)}
 
 def test_names() -> None:
     assert [precision_type(name) for name in PRECISIONS] == [torch.float32, torch.bfloat16, torch.float16]
+
+
+def test_float32_is_float32_on_a_gpu_and_settings_come_back() -> None:
+    settings = torch.backends.cudnn
+    before = (settings.allow_tf32, settings.deterministic, settings.enabled)
+    with full_float32(torch.device("cuda:0")):
+        assert (settings.allow_tf32, settings.deterministic, settings.enabled) == (False, True, True)
+    assert (settings.allow_tf32, settings.deterministic, settings.enabled) == before
 
 
 def test_half_precision_on_a_processor_is_refused() -> None:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from distilldrive_ros.models.backbones.folded import FoldedResNet
 from distilldrive_ros.models.backbones.resnet import ResNet
+from distilldrive_ros.models.captured_step import CapturedStep, CheckedOutputs
 from distilldrive_ros.models.diffusiondrive.backbone import BackboneOutputs, TransfuserBackbone, Trunk
+from distilldrive_ros.models.diffusiondrive.config import STATUS_SIZE
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
-from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise
+from distilldrive_ros.models.diffusiondrive.noise import PlannerNoise, fixed_noise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
-from distilldrive_ros.models.precision import precision_type
+from distilldrive_ros.models.precision import full_float32, precision_type
+
+
+@dataclass(frozen=True)
+class NoisyInputs:
+    """All that a frame depends on."""
+
+    sensors: DiffusionInputs
+    noise: PlannerNoise
+
+
+DiffusionStep = CapturedStep[None, NoisyInputs, CheckedOutputs[DiffusionOutputs]]
 
 
 class DiffusionEngine:
@@ -29,8 +44,8 @@ class DiffusionEngine:
     def __init__(self, network: DiffusionDriveNetwork, precision: str = "fp32") -> None:
         self.network = network
         self._dtype = precision_type(precision)
-        device = next(network.parameters()).device
-        network.execution = Execution.SPARSE if device.type == "cpu" else Execution.DENSE
+        self._device = next(network.parameters()).device
+        network.execution = Execution.SPARSE if self._device.type == "cpu" else Execution.DENSE
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         backbone = network.backbone
         self._trunks: tuple[Trunk, Trunk] = (
@@ -49,15 +64,39 @@ class DiffusionEngine:
         camera, lidar = (
             x.to(dtype=self._dtype, memory_format=torch.channels_last) for x in (inputs.camera, inputs.lidar)
         )
-        found: BackboneOutputs = self._backbone(camera, lidar, self.network.execution, self._trunks)
+        with full_float32(self._device):
+            found: BackboneOutputs = self._backbone(camera, lidar, self.network.execution, self._trunks)
         return BackboneOutputs(found.bev_up.float(), found.bev.float(), found.stages)
 
     def __call__(
         self, inputs: DiffusionInputs, noise: PlannerNoise, sampling: SamplingMode = SamplingMode.COMPATIBLE
     ) -> DiffusionOutputs:
         """One frame, as `DiffusionDriveNetwork.forward`."""
-        features = self.extract_features(inputs)
-        return self.network.decode(features, self.network.encode_scene(features, inputs.status), noise, sampling)
+        return self.decode(self.extract_features(inputs), inputs.status, noise, sampling)
+
+    def decode(
+        self, features: BackboneOutputs, status: Tensor, noise: PlannerNoise, sampling: SamplingMode
+    ) -> DiffusionOutputs:
+        """Everything after `extract_features`; status as in `DiffusionInputs`."""
+        with full_float32(self._device):
+            return self.network.decode(features, self.network.encode_scene(features, status), noise, sampling)
+
+    def captured_step(self, sampling: SamplingMode) -> DiffusionStep:
+        """The step of one stream in fixed memory, see `CapturedStep`; its outputs are `DiffusionOutputs.decodable`.
+
+        Raises:
+            torch.OutOfMemoryError: the GPU has no room for it.
+        """
+
+        def step(_: None, given: NoisyInputs) -> tuple[None, CheckedOutputs[DiffusionOutputs]]:
+            outputs = self(given.sensors, given.noise, sampling)
+            return None, CheckedOutputs(outputs.decodable(), outputs.finite())
+
+        config, device = self.network.config, self._device
+        camera = torch.zeros(1, 3, config.image_height, config.image_width)
+        lidar = torch.zeros(1, 1, config.lidar_cells, config.lidar_cells)
+        sensors = DiffusionInputs(camera, lidar, torch.zeros(1, STATUS_SIZE))
+        return CapturedStep(step, NoisyInputs(sensors.to(device), fixed_noise(config).to(device)), device)
 
 
 def _folded(trunk: ResNet, dtype: torch.dtype) -> FoldedResNet:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from distilldrive_ros.models.device_constants import device_constant
+
 STANDSTILL_M = 0.1
 """A way-point whose curve moves less than this per step has no heading of its own."""
 
@@ -15,7 +17,7 @@ def bezier_tangents(points: Tensor) -> Tensor:
     """Derivative [..., P, 2], metres per step, at t = k / P of the Bezier curve of the control points 0, p1..pP."""
     degree = points.shape[-2]
     before = torch.cat([torch.zeros_like(points[..., :1, :]), points[..., :-1, :]], dim=-2)
-    return _bernstein(degree).to(points) @ (points - before)
+    return device_constant(_bernstein(degree), points.dtype, points.device) @ (points - before)
 
 
 def bezier_yaw(points: Tensor) -> Tensor:
@@ -44,10 +46,10 @@ def vehicle_yaw(points: Tensor) -> Tensor:
     return torch.remainder(yaw + math.pi, 2 * math.pi) - math.pi
 
 
-def _bernstein(degree: int) -> Tensor:
+def _bernstein(degree: int) -> tuple[tuple[float, ...], ...]:
     """Weights [degree, degree] of the control differences at t = 1 / degree, ..., 1."""
     rows = []
     for k in range(1, degree + 1):
         t = k / degree
-        rows.append([math.comb(degree - 1, i) * t**i * (1 - t) ** (degree - 1 - i) for i in range(degree)])
-    return torch.tensor(rows, dtype=torch.float32)
+        rows.append(tuple(math.comb(degree - 1, i) * t**i * (1 - t) ** (degree - 1 - i) for i in range(degree)))
+    return tuple(rows)

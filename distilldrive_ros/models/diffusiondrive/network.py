@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,8 @@ from distilldrive_ros.models.diffusiondrive.scene_encoder import (
     hoisted_cross_bev_map,
 )
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
-from distilldrive_ros.models.diffusiondrive.trajectory_head import PlanOutputs, TrajectoryHead
+from distilldrive_ros.models.diffusiondrive.trajectory_head import PlanOutputs, PolicyOutputs, TrajectoryHead
+from distilldrive_ros.models.distilldrive.state import all_finite
 from distilldrive_ros.models.tensor_checks import require_tensor
 
 
@@ -53,10 +54,28 @@ class DiffusionOutputs:
 
     def is_finite(self) -> bool:
         """Whether all published numbers are finite; scores of candidates that nobody scored do not count."""
+        return bool(self.finite())
+
+    def finite(self) -> Tensor:
+        """As `is_finite`, one bool on the device of the outputs."""
         selector = self.plan.selector
         scores = self.plan.scores if selector is None else selector.fine_score[-1]
         published = (self.plan.candidates, scores, self.agents.states, self.agents.logits, self.bev_semantic)
-        return all(bool(torch.isfinite(tensor).all()) for tensor in published)
+        return all_finite(*published)
+
+    def decodable(self) -> DiffusionOutputs:
+        """What decoding reads, and no more: nothing of the way to the candidates, of the selector its last scores."""
+        selector = self.plan.selector
+        if selector is not None:
+            no_rows = selector.coarse_feature[:, :0]
+            selector = replace(
+                selector,
+                coarse_feature=no_rows,
+                fine_features=(),
+                fine_logits=selector.fine_logits[-1:],
+                fine_score=selector.fine_score[-1:],
+            )
+        return replace(self, plan=replace(self.plan, policy=PolicyOutputs((), (), ()), selector=selector))
 
 
 class DiffusionDriveNetwork(nn.Module):

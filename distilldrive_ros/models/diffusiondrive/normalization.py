@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distilldrive_ros.models.device_constants import device_constant
 from distilldrive_ros.models.diffusiondrive.config import Variant
 
 _V2_SCALE = (50.0, 20.0)
@@ -16,15 +17,15 @@ _HEADING_LIMIT = 1.57
 def normalize(points: Tensor, variant: Variant) -> Tensor:
     """[..., 2] metres -> units in which the training data lie in [-1, 1]."""
     if variant is Variant.V1:
-        return 2 * (points + points.new_tensor(_V1_OFFSET)) / points.new_tensor(_V1_SPAN) - 1
-    return points / points.new_tensor(_V2_SCALE)
+        return 2 * (points + _like(points, _V1_OFFSET)) / _like(points, _V1_SPAN) - 1
+    return points / _like(points, _V2_SCALE)
 
 
 def denormalize(sample: Tensor, variant: Variant) -> Tensor:
     """[..., 2] units -> metres."""
     if variant is Variant.V1:
-        return (sample + 1) / 2 * sample.new_tensor(_V1_SPAN) - sample.new_tensor(_V1_OFFSET)
-    return sample * sample.new_tensor(_V2_SCALE)
+        return (sample + 1) / 2 * _like(sample, _V1_SPAN) - _like(sample, _V1_OFFSET)
+    return sample * _like(sample, _V2_SCALE)
 
 
 def clamped_poses(poses: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,3 +33,7 @@ def clamped_poses(poses: Tensor) -> tuple[Tensor, Tensor]:
     points = denormalize(normalize(poses[..., :2], Variant.SELECTOR).clamp(-1, 1), Variant.SELECTOR)
     yaw = torch.clamp(poses[..., 2] / _HEADING_LIMIT, -1, 1) * _HEADING_LIMIT
     return points, yaw
+
+
+def _like(points: Tensor, numbers: tuple[float, float]) -> Tensor:
+    return device_constant(numbers, points.dtype, points.device)

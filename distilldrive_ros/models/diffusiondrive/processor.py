@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.diffusiondrive.adapter import (
@@ -22,9 +23,9 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
 from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
 from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig, preset
-from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine
+from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine, DiffusionStep, NoisyInputs
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
-from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs
+from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
 from distilldrive_ros.models.diffusiondrive.noise import CandidateMode, PlannerNoise, fixed_noise, random_noise
 from distilldrive_ros.models.diffusiondrive.schedule import SamplingMode
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
@@ -76,10 +77,15 @@ class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport])
         report: CheckpointReport | None = None,
         settings: PlannerSettings | None = None,
         precision: str = "fp32",
+        captured: bool | None = None,
     ) -> None:
+        """`captured`: the network's step in fixed memory, a CUDA graph where there is a GPU; None: only there."""
         super().__init__(network.config.name, network, device, report, len(NUSCENES_CAMERAS))
         self._engine = DiffusionEngine(self._network, precision)
         self._settings = settings or PlannerSettings()
+        self._captured: DiffusionStep | None = None
+        if self._device.type == "cuda" if captured is None else captured:
+            self._captured = with_memory_guard(self._captured_step, network.config.name, device)
         self._fixed = fixed_noise(network.config).to(self._device)
         self._rigs = RigCache()
 
@@ -87,6 +93,11 @@ class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport])
     def config(self) -> DiffusionDriveConfig:
         """Dimensions of the network."""
         return self._network.config
+
+    @property
+    def capture(self) -> CaptureReport | None:
+        """What became of the step in fixed memory; None where it runs without."""
+        return None if self._captured is None else self._captured.report
 
     @property
     def requirements(self) -> SensorRequirements:
@@ -116,15 +127,10 @@ class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport])
         with torch.inference_mode():
             acceleration = forward_acceleration(frame.ego, state.history, frame.stamp_ns)
             status = status_tensor(frame, acceleration)
-            inputs = DiffusionInputs(prepared.camera, prepared.lidar, status).to(self._device)
-            noise = self._noise(state.count)
-            clock.lap("transfer")
-            features = self._engine.extract_features(inputs)
-            clock.lap("backbone")
-            scene = self._network.encode_scene(features, inputs.status)
-            outputs = self._network.decode(features, scene, noise, self._settings.sampling)
-            clock.lap("heads")
-            if not outputs.is_finite():
+            given = NoisyInputs(DiffusionInputs(prepared.camera, prepared.lidar, status), self._noise(state.count))
+            compute = self._compute if self._captured is None else self._compute_captured
+            outputs, finite = compute(given, clock)
+            if not finite:
                 raise ModelOutputError(f"{name} produced NaN or infinity; check the weights, images and odometry")
             candidates = plan_candidates(outputs.plan, frame, self.config, name)
             objects = object_predictions(outputs.agents, frame, self._settings.min_object_score, name)
@@ -140,6 +146,26 @@ class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport])
             picture,
         )
         return DiffusionState(MotionHistory(frame.stamp_ns, frame.ego.speed), state.count + 1), output
+
+    def _captured_step(self) -> DiffusionStep:
+        return self._engine.captured_step(self._settings.sampling)
+
+    def _compute(self, given: NoisyInputs, clock: StageClock) -> tuple[DiffusionOutputs, bool]:
+        """Outputs, and whether they are finite."""
+        inputs = given.sensors.to(self._device)
+        clock.lap("transfer")
+        features = self._engine.extract_features(inputs)
+        clock.lap("backbone")
+        outputs = self._engine.decode(features, inputs.status, given.noise, self._settings.sampling)
+        clock.lap("heads")
+        return outputs, outputs.is_finite()
+
+    def _compute_captured(self, given: NoisyInputs, clock: StageClock) -> tuple[DiffusionOutputs, bool]:
+        """As `_compute`, outputs on the CPU; the stages of a graph cannot be told apart."""
+        assert self._captured is not None
+        _, checked = self._captured.run(None, given)
+        clock.lap("network")
+        return checked.outputs, bool(checked.finite)
 
     def _noise(self, count: int) -> PlannerNoise:
         if self._settings.candidates is CandidateMode.DETERMINISTIC:

@@ -19,7 +19,12 @@ from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS, DistillDri
 from distilldrive_ros.models.distilldrive.decoding import decode_map, decode_objects, plan_positions
 from distilldrive_ros.models.distilldrive.frames import network_frame
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.preprocess import image_geometry, prepare_images, projection_matrix
+from distilldrive_ros.models.distilldrive.preprocess import (
+    ImagePreparation,
+    image_geometry,
+    prepare_images,
+    projection_matrix,
+)
 from distilldrive_ros.models.distilldrive.rescoring import RescoreMode, rescore_command
 from distilldrive_ros.models.set_checks import image_data, require_calibrated, require_pose, required_camera
 from distilldrive_ros.scene.candidates import ScoreType, TrajectoryCandidates
@@ -57,8 +62,10 @@ class DecodeSettings:
     rescore: RescoreMode = RescoreMode.PARITY
 
 
-def prepare_inputs(frame: SensorFrame, config: DistillDriveConfig, executor: Executor) -> PreparedSet:
-    """Decode and place all cameras of the configuration.
+def prepare_inputs(
+    frame: SensorFrame, config: DistillDriveConfig, executor: Executor, prepare: ImagePreparation = prepare_images
+) -> PreparedSet:
+    """Decode and place all cameras of the configuration; `prepare` decides on which device the images end up.
 
     A zero-filled camera becomes an image of the mean colour. Ego motion between a camera's stamp and the anchor
     stamp is part of its projection matrix.
@@ -67,7 +74,7 @@ def prepare_inputs(frame: SensorFrame, config: DistillDriveConfig, executor: Exe
         SensorDataError: a camera is absent, its image cannot be used, or a matrix is not finite.
     """
     cameras = [required_camera(frame, name) for name in config.cameras]
-    images, sizes = prepare_images(
+    images, sizes = prepare(
         [image_data(camera) for camera in cameras], config.image_width, config.image_height, executor
     )
     require_pose("world_from_base", frame.world_from_base)

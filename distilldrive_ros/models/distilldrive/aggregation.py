@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distilldrive_ros.models.device_constants import device_constant
 from distilldrive_ros.models.distilldrive.key_points import BoxKeyPoints, PolylineKeyPoints
 from distilldrive_ros.models.distilldrive.mlp import linear_relu_norm
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
@@ -42,11 +44,17 @@ def pack_features(
     """Pack levels [B, C, D, H_l, W_l]: all levels of a camera row-major, then the next camera (spec 3)."""
     num_cameras = levels[0].shape[1]
     tokens = torch.cat([level.flatten(3).transpose(2, 3) for level in levels], dim=2)
-    device = tokens.device
-    shapes = torch.tensor([level.shape[-2:] for level in levels], device=device).expand(num_cameras, -1, -1)
-    sizes = shapes.prod(dim=-1).flatten()
-    starts = (sizes.cumsum(0) - sizes).view(num_cameras, -1)
+    sizes = tuple((int(level.shape[-2]), int(level.shape[-1])) for level in levels)
+    shapes = device_constant((sizes,) * num_cameras, torch.int64, tokens.device)
+    starts = device_constant(_first_tokens(sizes, num_cameras), torch.int64, tokens.device)
     return CameraFeatures(tokens.flatten(1, 2), shapes, starts, projection, image_size, aggregate)
+
+
+def _first_tokens(sizes: tuple[tuple[int, int], ...], num_cameras: int) -> tuple[tuple[int, ...], ...]:
+    """Index of the first token of every map, by camera and level."""
+    ends = list(itertools.accumulate(height * width for height, width in sizes))
+    starts = (0, *ends[:-1])
+    return tuple(tuple(camera * ends[-1] + start for start in starts) for camera in range(num_cameras))
 
 
 def project_to_cameras(points: Tensor, projection: Tensor, image_size: Tensor) -> Tensor:

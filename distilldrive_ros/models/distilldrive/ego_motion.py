@@ -51,7 +51,7 @@ def refinement_interval(step: FrameStep | None, batch: int, default: float, devi
     if step is None:
         return torch.full((batch,), default, device=device)
     usable = (step.elapsed != 0) & step.recent
-    return torch.where(usable, step.elapsed, step.elapsed.new_tensor(default))
+    return torch.where(usable, step.elapsed, default)
 
 
 def project_boxes(boxes: Tensor, transform: Tensor, elapsed: Tensor | None = None) -> Tensor:
@@ -66,9 +66,9 @@ def project_boxes(boxes: Tensor, transform: Tensor, elapsed: Tensor | None = Non
     if elapsed is not None:
         centre = centre + velocity * elapsed[:, None, None]
     centre = centre @ rotation.transpose(1, 2) + translation[:, None]
-    heading = boxes[..., [7, 6]] @ rotation[:, :2, :2].transpose(1, 2)
+    heading = boxes[..., 6:8].flip(-1) @ rotation[:, :2, :2].transpose(1, 2)
     velocity = velocity @ rotation.transpose(1, 2)
-    return torch.cat((centre, boxes[..., 3:6], heading[..., [1, 0]], velocity), dim=-1)
+    return torch.cat((centre, boxes[..., 3:6], heading.flip(-1), velocity), dim=-1)
 
 
 def project_polylines(polylines: Tensor, transform: Tensor) -> Tensor:

@@ -14,16 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from distilldrive_ros.models.backbones.folded import FoldedResNet
+from distilldrive_ros.models.captured_step import CapturedStep, CheckedOutputs
+from distilldrive_ros.models.distilldrive.aggregation import Aggregation
 from distilldrive_ros.models.distilldrive.checks import check_inputs, check_state
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.models.distilldrive.factored_aggregation import factored_copies
+from distilldrive_ros.models.distilldrive.instance_queue import with_full_queue
 from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead
 from distilldrive_ros.models.distilldrive.network import PerceptionFrame, StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState
+from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState, all_finite, state_tensors
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
+from distilldrive_ros.models.ops.deformable_aggregation.grid_sample_form import grid_sample_form
+from distilldrive_ros.models.ops.deformable_aggregation.loading import REFERENCE
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
-from distilldrive_ros.models.precision import precision_type
+from distilldrive_ros.models.precision import full_float32, precision_type
 from distilldrive_ros.models.tensor_checks import require_tensor
+
+StudentStep = CapturedStep[StudentState, StudentInputs, CheckedOutputs[StudentOutputs]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class EngineOptions:
     there is one. `factored_weights`: the aggregation's softmax in two factors, on a CPU. `constant_queries`: the ego
     queries and their mode code, which depend on nothing but the weights, computed once. `precision`: of the image
     network (fp32, bf16, fp16); its features are float32 again, and so is everything after it (spec 3). The reference
-    runs float16 there; only fp32 is held to the golden numbers.
+    runs float16 there; only fp32 is held to the golden numbers. `captured`: the whole step in fixed memory, a CUDA
+    graph where there is a GPU; None: only there. `device_resize`: a GPU resizes the images itself (`device_images`).
     """
 
     fold_batch_norm: bool = True
@@ -43,10 +52,16 @@ class EngineOptions:
     factored_weights: bool = True
     constant_queries: bool = True
     precision: str = "fp32"
+    captured: bool | None = None
+    device_resize: bool = True
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError for an unknown precision."""
         precision_type(self.precision)
+
+    def captured_on(self, device: torch.device) -> bool:
+        """Whether a model on that device runs its steps captured."""
+        return device.type == "cuda" if self.captured is None else self.captured
 
 
 PLAIN = EngineOptions(
@@ -74,10 +89,7 @@ class StudentEngine:
         self.backbone = self._convert(FoldedResNet(backbone) if self.options.fold_batch_norm else backbone)
         self.neck = self._convert(network.img_neck)
         self.network = self._with_faster_heads(network)
-        self._aggregate = deformable_aggregation_reference
-        if self.options.compiled_aggregation:
-            load_kernels(self._device.type)
-            self._aggregate = deformable_aggregation
+        self._aggregate = self._choose_aggregation()
 
     def _convert(self, module: nn.Module) -> nn.Module:
         converted = copy.deepcopy(module).eval().requires_grad_(False).to(self._dtype)
@@ -95,6 +107,13 @@ class StudentEngine:
             _fix_ego_queries(own.head.motion_plan_head)
         return own
 
+    def _choose_aggregation(self) -> Aggregation | None:
+        """None: the decomposed form, for GPUs without a kernel (no compiler): the reference would make them wait."""
+        if not self.options.compiled_aggregation:
+            return deformable_aggregation_reference
+        kernel = load_kernels(self._device.type)
+        return deformable_aggregation if kernel.name != REFERENCE or self._device.type == "cpu" else None
+
     def extract_features(self, images: Tensor) -> tuple[Tensor, ...]:
         """As StudentNetwork.extract_features.
 
@@ -105,7 +124,8 @@ class StudentEngine:
         shape = (images.shape[0] if images.dim() else 0, c.num_cameras, 3, c.image_height, c.image_width)
         require_tensor("images", images, shape, torch.float32, self._device)
         packed = images.flatten(0, 1).to(dtype=self._dtype, memory_format=self._layout)
-        levels = self.neck(self.backbone(packed))
+        with full_float32(self._device):
+            levels = self.neck(self.backbone(packed))
         return tuple(level.float().unflatten(0, images.shape[:2]) for level in levels)
 
     def decode_features(
@@ -119,13 +139,52 @@ class StudentEngine:
         check_inputs(inputs, self.config, self._device)
         if state is not None:
             check_state(state, inputs.images.shape[0], self.config, self._device)
-        return self.network.decode_features(state, levels, inputs, aggregate=self._aggregate)
+        with full_float32(self._device):
+            return self.network.decode_features(state, levels, inputs, aggregate=self._aggregation_of(levels))
 
     def perceive(self, state: PerceptionState | None, inputs: StudentInputs) -> PerceptionFrame:
         """Detection and map of one frame, without plans. Raises ValueError as the two above."""
         check_inputs(inputs, self.config, self._device)
         levels = self.extract_features(inputs.images)
-        return self.network.decode_perception(state, levels, inputs, self._aggregate)
+        with full_float32(self._device):
+            return self.network.decode_perception(state, levels, inputs, self._aggregation_of(levels))
+
+    def _aggregation_of(self, levels: tuple[Tensor, ...]) -> Aggregation:
+        return self._aggregate or grid_sample_form([(level.shape[-2], level.shape[-1]) for level in levels])
+
+    def step(self, state: StudentState | None, inputs: StudentInputs) -> tuple[StudentState, StudentOutputs]:
+        """A whole frame. The new state has a full queue from the start, so that all shapes stay as they are."""
+        following, outputs = self.decode_features(state, self.extract_features(inputs.images), inputs)
+        return with_full_queue(following, self.config.motion.queue_length), outputs
+
+    def captured_step(self) -> StudentStep:
+        """The step of one stream in fixed memory, see `CapturedStep`; its outputs are `StudentOutputs.decodable`.
+
+        Raises:
+            torch.OutOfMemoryError: the GPU has no room for it.
+        """
+        return CapturedStep(self._checked_step, _still_inputs(self.config, self._device), self._device)
+
+    def _checked_step(
+        self, state: StudentState | None, inputs: StudentInputs
+    ) -> tuple[StudentState, CheckedOutputs[StudentOutputs]]:
+        following, outputs = self.step(state, inputs)
+        finite = outputs.finite() & all_finite(*state_tensors(following))
+        return following, CheckedOutputs(outputs.decodable(), finite)
+
+
+def _still_inputs(config: DistillDriveConfig, device: torch.device) -> StudentInputs:
+    """Grey images of one stream at rest."""
+    c = config
+    size = torch.tensor([c.image_width, c.image_height], dtype=torch.float32)
+    inputs = StudentInputs(
+        torch.zeros(1, c.num_cameras, 3, c.image_height, c.image_width),
+        torch.eye(4).expand(1, c.num_cameras, 4, 4),
+        size.expand(1, c.num_cameras, 2),
+        torch.zeros(1, dtype=torch.float64),
+        torch.eye(4, dtype=torch.float64)[None],
+    )
+    return inputs.to(device)
 
 
 class _Constant(nn.Module):

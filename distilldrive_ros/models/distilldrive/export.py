@@ -13,17 +13,17 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from distilldrive_ros.models.distilldrive.instance_queue import with_full_queue
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import QueueState, StudentState
+from distilldrive_ros.models.distilldrive.state import StudentState, named_tensors
 from distilldrive_ros.models.ops.deformable_aggregation.grid_sample_form import grid_sample_form
 from distilldrive_ros.scene.errors import ConfigurationError
 
@@ -43,19 +43,6 @@ class ExportedFile:
     path: Path
     inputs: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, tuple[int, ...]]
-
-
-def named_tensors(value: Any, prefix: str = "") -> dict[str, Tensor]:
-    """Tensors of a dataclass by dotted name, tuples by index, None left out."""
-    if isinstance(value, Tensor):
-        return {prefix.rstrip("."): value}
-    if isinstance(value, tuple):
-        parts = {str(index): part for index, part in enumerate(value)}
-    elif is_dataclass(value):
-        parts = {item.name: getattr(value, item.name) for item in fields(value)}
-    else:
-        return {}
-    return {name: t for key, part in parts.items() for name, t in named_tensors(part, f"{prefix}{key}.").items()}
 
 
 def published(outputs: StudentOutputs) -> dict[str, Tensor]:
@@ -107,15 +94,8 @@ class _Frame(nn.Module):
 
 def remembered(state: StudentState, network: StudentNetwork) -> dict[str, Tensor]:
     """Tensors of a state by name, without time and pose; the queue padded to its full length."""
-    full = replace(state, queue=full_queue(state.queue, network.config.motion.queue_length))
+    full = with_full_queue(state, network.config.motion.queue_length)
     return {name: tensor for name, tensor in named_tensors(full).items() if name not in _WORLD}
-
-
-def full_queue(queue: QueueState, length: int) -> QueueState:
-    """Zeros before the oldest frame, until there are `length`; `period` says that they do not count."""
-    lacking = length - queue.agent_box.shape[1]
-    histories = ("agent_feature", "agent_box", "ego_feature", "ego_box")
-    return replace(queue, **{name: F.pad(getattr(queue, name), (0, 0, 0, 0, lacking, 0)) for name in histories})
 
 
 def _filled(like: Any, tensors: Iterator[Tensor]) -> Any:

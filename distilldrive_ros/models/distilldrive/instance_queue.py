@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive.config import BOX_SIZE, STATUS_FORWARD_SPEED
 from distilldrive_ros.models.distilldrive.ego_motion import FrameStep, project_boxes
 from distilldrive_ros.models.distilldrive.instance_bank import gather_rows
-from distilldrive_ros.models.distilldrive.state import QueueState
+from distilldrive_ros.models.distilldrive.state import QueueState, StudentState
 
 _EGO_BOX = (0.0, 0.5, -1.06, 4.08, 1.73, 1.56)
 _FORWARD_VELOCITY = 9
@@ -115,6 +116,18 @@ def store(window: QueueWindow, ids: Tensor, confidence: Tensor, ego_feature: Ten
         window.ego_period,
         status.detach(),
     )
+
+
+def with_full_queue(state: StudentState, length: int) -> StudentState:
+    """Zeros before the oldest frame, until there are `length`, so that shapes never change; `period` says that they do
+    not count."""
+    queue = state.queue
+    lacking = length - queue.agent_box.shape[1]
+    if lacking <= 0:
+        return state
+    histories = ("agent_feature", "agent_box", "ego_feature", "ego_box")
+    padded = {name: F.pad(getattr(queue, name), (0, 0, 0, 0, lacking, 0)) for name in histories}
+    return replace(state, queue=replace(queue, **padded))
 
 
 def temporal_keys(agents: Tensor, ego: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from distilldrive_ros.models.device_constants import device_constant
+
 _OFFSET = 0.45
 _FIXED_SCALES = ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 
@@ -54,6 +56,6 @@ class PolylineKeyPoints(nn.Module):
         shape = (self.num_samples, len(self.heights), self.num_learnable, 2)
         offsets = self.learnable_fc(features).unflatten(-1, shape)
         ground = polylines.unflatten(-1, (self.num_samples, 1, 1, 2)) + offsets
-        heights = torch.tensor(self.heights, dtype=ground.dtype, device=ground.device)
+        heights = device_constant(self.heights, ground.dtype, ground.device)
         z = heights[:, None, None].expand(*ground.shape[:-1], 1)
         return torch.cat((ground, z), dim=-1).flatten(-4, -2)

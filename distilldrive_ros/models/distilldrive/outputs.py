@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from distilldrive_ros.models.distilldrive.state import all_finite
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class PerceptionOutputs:
     quality: tuple[Tensor | None, ...]
     feature: Tensor
     embed: Tensor
+
+    def decodable(self) -> PerceptionOutputs:
+        """What decoding reads, see `StudentOutputs.decodable`."""
+        last = self.logits[-1:], self.anchors[-1:], self.quality[-1:]
+        return PerceptionOutputs(*last, _no_rows(self.feature), _no_rows(self.embed))
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,10 @@ class StudentOutputs:
 
     def is_finite(self) -> bool:
         """Whether the decoded results would be finite."""
+        return bool(self.finite())
+
+    def finite(self) -> Tensor:
+        """As `is_finite`, one bool on the device of the outputs."""
         last = (
             self.detection.logits[-1],
             self.detection.anchors[-1],
@@ -115,4 +126,26 @@ class StudentOutputs:
             self.motion.plan_offsets,
             self.motion.status,
         )
-        return all(bool(torch.isfinite(tensor).all()) for tensor in last)
+        return all_finite(*last)
+
+    def decodable(self) -> StudentOutputs:
+        """What decoding reads, and no more: of several decoders the last one; features have no rows."""
+        detection, lines, motion = self.detection, self.map, self.motion
+        no_latent = GaussianLatent(_no_rows(motion.present.mean), _no_rows(motion.present.log_sigma))
+        return StudentOutputs(
+            detection.decodable(),
+            self.ids,
+            lines.decodable(),
+            replace(
+                motion,
+                plan_query=_no_rows(motion.plan_query),
+                ego_queries=_no_rows(motion.ego_queries),
+                ego_feature=_no_rows(motion.ego_feature),
+                ego_blocks=(),
+                present=no_latent,
+            ),
+        )
+
+
+def _no_rows(feature: Tensor) -> Tensor:
+    return feature[:, :0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -104,6 +105,14 @@ def normalize_into(image: Image.Image, out: NDArray[np.float32]) -> None:
         np.divide(plane, np.float32(STD[channel]), out=plane)
 
 
+class ImagePreparation(Protocol):
+    """What makes the network's images of a set's: arguments, result and errors as `prepare_images`."""
+
+    def __call__(
+        self, images: list[bytes | NDArray[np.uint8] | None], out_width: int, out_height: int, executor: Executor
+    ) -> tuple[Tensor, list[tuple[int, int]]]: ...
+
+
 def prepare_images(
     images: list[bytes | NDArray[np.uint8] | None], out_width: int, out_height: int, executor: Executor
 ) -> tuple[Tensor, list[tuple[int, int]]]:
@@ -125,7 +134,7 @@ def prepare_images(
         data = images[index]
         if data is None:
             return 0, 0
-        image = _as_image(data)
+        image = as_image(data)
         normalize_into(resize_and_crop(image, out_width, out_height), out[index])
         return image.size
 
@@ -133,7 +142,8 @@ def prepare_images(
     return torch.from_numpy(out), sizes
 
 
-def _as_image(data: bytes | NDArray[np.uint8]) -> Image.Image:
+def as_image(data: bytes | NDArray[np.uint8]) -> Image.Image:
+    """RGB image of a JPEG or PNG stream (bytes, flat array) or of an RGB array [H, W, 3]. Raises SensorDataError."""
     if isinstance(data, np.ndarray) and data.ndim == 3:
         if data.dtype != np.uint8 or data.shape[2] != 3:
             raise SensorDataError(

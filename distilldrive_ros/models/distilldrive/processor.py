@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.distilldrive.adapter import (
@@ -18,9 +19,12 @@ from distilldrive_ros.models.distilldrive.adapter import (
 )
 from distilldrive_ros.models.distilldrive.checkpoint import CheckpointReport, load_checkpoint, trained_form
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
-from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine
+from distilldrive_ros.models.distilldrive.device_images import DeviceImages
+from distilldrive_ros.models.distilldrive.engine import EngineOptions, StudentEngine, StudentStep
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
+from distilldrive_ros.models.distilldrive.preprocess import ImagePreparation, prepare_images
 from distilldrive_ros.models.distilldrive.state import StudentState
 from distilldrive_ros.models.interface import ModelOutput, SensorRequirements
 from distilldrive_ros.models.network_model import NetworkModel
@@ -44,12 +48,22 @@ class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
     ) -> None:
         super().__init__(network.config.name, network, device, report, len(network.config.cameras))
         self._engine = StudentEngine(self._network, options)
+        self._captured: StudentStep | None = None
+        if self._engine.options.captured_on(self._device):
+            self._captured = with_memory_guard(self._engine.captured_step, network.config.name, device)
+        on_device = self._device.type == "cuda" and self._engine.options.device_resize
+        self._prepare_images: ImagePreparation = DeviceImages(self._device) if on_device else prepare_images
         self._settings = settings or DecodeSettings()
 
     @property
     def config(self) -> DistillDriveConfig:
         """Dimensions of the network."""
         return self._network.config
+
+    @property
+    def capture(self) -> CaptureReport | None:
+        """What became of the step in fixed memory; None where it runs without."""
+        return None if self._captured is None else self._captured.report
 
     @property
     def requirements(self) -> SensorRequirements:
@@ -67,7 +81,7 @@ class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
 
     def prepare(self, frame: SensorFrame) -> PreparedSet:
         """Decode images and compose matrices; safe to call from another thread. Raises SensorDataError."""
-        return prepare_inputs(frame, self.config, self._executor)
+        return prepare_inputs(frame, self.config, self._executor, self._prepare_images)
 
     def step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         """One inference.
@@ -81,13 +95,9 @@ class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
     def _step(self, state: StudentState | None, prepared: PreparedSet) -> tuple[StudentState, ModelOutput]:
         clock = StageClock(self._device)
         with torch.inference_mode():
-            inputs = prepared.inputs.to(self._device)
-            clock.lap("transfer")
-            levels = self._engine.extract_features(inputs.images)
-            clock.lap("backbone")
-            new_state, outputs = self._engine.decode_features(state, levels, inputs)
-            clock.lap("heads")
-            if not (outputs.is_finite() and new_state.is_finite()):
+            compute = self._compute if self._captured is None else self._compute_captured
+            new_state, outputs, finite = compute(state, prepared.inputs, clock)
+            if not finite:
                 raise ModelOutputError(
                     f"{self.model_id} produced NaN or infinity; the temporal state is dropped, check the "
                     f"weights and images"
@@ -98,6 +108,27 @@ class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
             polylines = vector_map(outputs, prepared, self.config, settings.min_map_score, name)
             clock.lap("decode")
         return new_state, ModelOutput(candidates, objects, polylines, clock.stages)
+
+    def _compute(
+        self, state: StudentState | None, given: StudentInputs, clock: StageClock
+    ) -> tuple[StudentState, StudentOutputs, bool]:
+        """New state, outputs, and whether both are finite."""
+        inputs = given.to(self._device)
+        clock.lap("transfer")
+        levels = self._engine.extract_features(inputs.images)
+        clock.lap("backbone")
+        new_state, outputs = self._engine.decode_features(state, levels, inputs)
+        clock.lap("heads")
+        return new_state, outputs, outputs.is_finite() and new_state.is_finite()
+
+    def _compute_captured(
+        self, state: StudentState | None, given: StudentInputs, clock: StageClock
+    ) -> tuple[StudentState, StudentOutputs, bool]:
+        """As `_compute`, outputs on the CPU; the stages of a graph cannot be told apart."""
+        assert self._captured is not None
+        new_state, checked = self._captured.run(state, given)
+        clock.lap("network")
+        return new_state, checked.outputs, bool(checked.finite)
 
 
 def build_student(

@@ -76,7 +76,7 @@ class StudentState(PerceptionState):
 
     def is_finite(self) -> bool:
         """Whether every number is finite; a state that is not must be dropped, for it would poison all later frames."""
-        return all(bool(torch.isfinite(tensor).all()) for tensor in state_tensors(self))
+        return bool(all_finite(*state_tensors(self)))
 
     def to(self, device: torch.device | str) -> StudentState:
         """Copy on another device."""
@@ -85,12 +85,25 @@ class StudentState(PerceptionState):
 
 def state_tensors(state: Any) -> Iterator[Tensor]:
     """All tensors of a state dataclass, nested ones included, in declaration order."""
-    for item in fields(state):
-        value = getattr(state, item.name)
-        if is_dataclass(value):
-            yield from state_tensors(value)
-        else:
-            yield value
+    yield from named_tensors(state).values()
+
+
+def named_tensors(value: Any, prefix: str = "") -> dict[str, Tensor]:
+    """Tensors of a dataclass by dotted name, tuples by index, anything else left out."""
+    if isinstance(value, Tensor):
+        return {prefix.rstrip("."): value}
+    if isinstance(value, tuple):
+        parts = {str(index): part for index, part in enumerate(value)}
+    elif is_dataclass(value):
+        parts = {item.name: getattr(value, item.name) for item in fields(value)}
+    else:
+        return {}
+    return {name: t for key, part in parts.items() for name, t in named_tensors(part, f"{prefix}{key}.").items()}
+
+
+def all_finite(*tensors: Tensor) -> Tensor:
+    """Whether every number is finite, one bool on the tensors' device: whoever reads it waits for the device once."""
+    return torch.stack([torch.isfinite(tensor).all() for tensor in tensors]).all()
 
 
 def map_tensors(value: _State, change: Callable[[Tensor], Tensor]) -> _State:

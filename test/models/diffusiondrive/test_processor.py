@@ -88,6 +88,22 @@ def test_outputs_of_a_set(model: DiffusionDriveModel, frames: list[SensorFrame])
     assert {"transfer", "backbone", "heads", "decode"} == set(output.stage_seconds)
 
 
+@pytest.mark.parametrize("variant", [Variant.SELECTOR, Variant.POLICY])
+def test_a_drive_in_fixed_memory(frames: list[SensorFrame], variant: Variant) -> None:
+    """As on a GPU, where the step is a CUDA graph; noise of its own for every set."""
+    network = untrained_network(replace(diffusiondrive_tiny(), variant=variant), torch.Generator().manual_seed(0))
+    settings = PlannerSettings(candidates=CandidateMode.RANDOM)
+    captured, plain = (
+        ModelSession(DiffusionDriveModel(network, settings=settings, captured=captured)) for captured in (True, False)
+    )
+    for frame in frames:
+        mine, theirs = captured.run(frame), plain.run(frame)
+        assert set(mine.stage_seconds) == {"prepare", "network", "decode"}
+        np.testing.assert_allclose(mine.candidates.x, theirs.candidates.x, atol=1e-3)
+        np.testing.assert_allclose(mine.candidates.score, theirs.candidates.score, atol=1e-4)
+        assert list(mine.details) == list(theirs.details) and np.array_equal(mine.bird_view, theirs.bird_view)
+
+
 def test_details_name_score_and_sub_scores(model: DiffusionDriveModel, frames: list[SensorFrame]) -> None:
     output = run(model, frames[0])
     assert len(output.details) == 16

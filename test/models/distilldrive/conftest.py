@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,13 @@ from distilldrive_ros.models.distilldrive.engine import PLAIN, EngineOptions, St
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import BankState, IdentityState, QueueState, StudentState
+from distilldrive_ros.models.distilldrive.state import (
+    BankState,
+    IdentityState,
+    QueueState,
+    StudentState,
+    map_tensors,
+)
 
 InputsFactory = Callable[..., StudentInputs]
 
@@ -96,15 +103,24 @@ def reference_state(golden_dir: Path) -> StudentState:
     )
 
 
-@pytest.fixture(scope="session", params=["engine", "plain"])
+@pytest.fixture(scope="session", params=["engine", "plain", "gpu"])
 def golden_run(
     request: pytest.FixtureRequest,
     reference_network: StudentNetwork,
     golden_inputs: InputsFactory,
     reference_state: StudentState,
 ) -> GoldenRun:
-    """The only full-size passes of the suite: with all optimisations, and without any."""
+    """The only full-size passes of the suite: with all optimisations, without any, and on a GPU where there is one."""
+    if request.param == "gpu":
+        if not torch.cuda.is_available():
+            pytest.skip("no GPU here")
+        on_gpu = copy.deepcopy(reference_network).to("cuda")
+        return _golden_run(StudentEngine(on_gpu), lambda t: golden_inputs(t).to("cuda"), reference_state.to("cuda"))
     engine = StudentEngine(reference_network, PLAIN if request.param == "plain" else EngineOptions())
+    return _golden_run(engine, golden_inputs, reference_state)
+
+
+def _golden_run(engine: StudentEngine, golden_inputs: InputsFactory, reference_state: StudentState) -> GoldenRun:
     with torch.inference_mode():
         inputs = golden_inputs(0)
         levels = engine.extract_features(inputs.images)
@@ -113,7 +129,8 @@ def golden_run(
         next_levels = engine.extract_features(following.images)
         from_reference = engine.decode_features(reference_state, next_levels, following)
         as_stream = engine.decode_features(state, next_levels, following)
-    return GoldenRun(levels, inputs, state, outputs, next_levels, from_reference, as_stream)
+    run = GoldenRun(levels, inputs, state, outputs, next_levels, from_reference, as_stream)
+    return map_tensors(run, lambda tensor: tensor.cpu())
 
 
 @pytest.fixture(scope="session")

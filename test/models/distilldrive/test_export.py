@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from distilldrive_ros.models.distilldrive import export
 from distilldrive_ros.models.distilldrive.config import DetectionConfig, DistillDriveConfig, MapConfig, MotionConfig
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
+from distilldrive_ros.models.distilldrive.instance_queue import with_full_queue
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
@@ -135,7 +135,7 @@ def test_padding_of_a_young_queue_does_not_count(network: StudentNetwork) -> Non
     first, second = (make_inputs(network.config, t) for t in range(2))
     with torch.inference_mode():
         state, _ = network(None, first)
-        padded = replace(state, queue=export.full_queue(state.queue, network.config.motion.queue_length))
+        padded = with_full_queue(state, network.config.motion.queue_length)
         _, expected = network(state, second)
         _, found = network(padded, second)
     torch.testing.assert_close(found.motion.plan_offsets, expected.motion.plan_offsets)

@@ -24,6 +24,7 @@ from distilldrive_ros.models.distilldrive.adapter import (
     vector_map,
 )
 from distilldrive_ros.models.distilldrive.config import student_tiny
+from distilldrive_ros.models.distilldrive.engine import EngineOptions
 from distilldrive_ros.models.distilldrive.frames import network_frame, virtual_lidar
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.processor import DistillDriveModel, build_student
@@ -214,6 +215,25 @@ def test_candidates_of_a_drive(model: DistillDriveModel, make_frame: FrameFactor
     assert right < straight < left
     assert (candidates.x[:, -1] > 0).all()
     assert list(second.stage_seconds) == ["prepare", "transfer", "backbone", "heads", "decode"]
+
+
+def test_a_drive_in_fixed_memory(
+    model: DistillDriveModel, tiny_network: StudentNetwork, make_frame: FrameFactory
+) -> None:
+    """As on a GPU, where the step is a CUDA graph; the second set follows the first one, the third one a reset."""
+    captured = ModelSession(DistillDriveModel(tiny_network, options=EngineOptions(captured=True)))
+    plain = ModelSession(model)
+    for t in range(3):
+        frame = make_frame(t)
+        if t == 2:
+            frame = replace(frame, discontinuity=Discontinuity.TELEPORT)
+        mine, theirs = captured.run(frame), plain.run(frame)
+        assert set(mine.stage_seconds) == {"prepare", "network", "decode"}
+        np.testing.assert_allclose(mine.candidates.x, theirs.candidates.x, atol=1e-2)
+        np.testing.assert_allclose(mine.candidates.score, theirs.candidates.score, atol=1e-2)
+        assert mine.candidates.degraded == theirs.candidates.degraded
+        assert [o.id for o in mine.objects.objects] == [o.id for o in theirs.objects.objects]
+    assert captured.state_resets == plain.state_resets == 1
 
 
 def test_a_drive_without_lidar_or_with_a_lost_sweep(model: DistillDriveModel, make_frame: FrameFactory) -> None:

@@ -91,6 +91,13 @@ def test_an_unwritable_folder_is_an_error_of_one_line(folder: Path, tmp_path: Pa
         compile_library(broken_compiler(tmp_path))
 
 
+@pytest.mark.parametrize(("version", "flag"), [("2.11.0+cu130", "0x020b"), ("2.13.0", "0x020d"), ("3.0.1", "0x020d")])
+def test_interface_of_the_pytorch_that_is_there(version: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.__version__", version)
+    command = compile_command(Toolchain("cuda", "nvcc", ("9.0",)), Path("x.so"))
+    assert f"-DTORCH_TARGET_VERSION={flag}000000000000" in command
+
+
 @pytest.mark.slow
 def test_cuda_sources_compile_for_every_architecture(tmp_path: Path) -> None:
     """Needs nvcc, but no GPU: it shows that the kernels compile, link and register, not what they compute."""

@@ -30,8 +30,8 @@ _HEADERS = {"cpu": ("sampling.h", "tensors.h"), "cuda": ("sampling.h", "tensors.
 _UNITS = {"cpu": ("cpu.cpp",), "cuda": ("cuda_kernels.cu", "cuda.cpp")}
 _LANGUAGE = "-std=c++20"
 _OPTIMISATION = ("-O3", "-march=native", "-ffp-contract=fast")
-# Access to the current stream is part of the stable interface since PyTorch 2.13.
-_STABLE_INTERFACE = "-DTORCH_TARGET_VERSION=0x020d000000000000"
+# Access to the current stream is part of the stable interface since this PyTorch; older ones offer another way.
+_STABLE_INTERFACE = (2, 13)
 _TIMEOUT_S = 600
 _CAUSE_LENGTH = 300
 
@@ -123,8 +123,17 @@ def compile_command(toolchain: Toolchain, output: Path) -> list[str]:
         flags = [_LANGUAGE, *_OPTIMISATION, "-fPIC", "-shared", "-fvisibility=hidden"]
     else:
         flags = [_LANGUAGE, "-O3", "-shared", "-Xcompiler", "-fPIC,-fvisibility=hidden"]
-        flags += [_STABLE_INTERFACE, *architecture_flags(toolchain.architectures)]
+        flags += [_interface_flag(), *architecture_flags(toolchain.architectures)]
+        # That other way lies in this library, which builds of PyTorch for the CPU lack.
+        link += ["-ltorch_cuda"] if (package / "lib" / "libtorch_cuda.so").is_file() else []
     return [toolchain.compiler, *flags, "-isystem", str(package / "include"), *units, "-o", str(output), *link]
+
+
+def _interface_flag() -> str:
+    """Which of PyTorch's stable interfaces the sources may use."""
+    major, minor = (int(part) for part in torch.__version__.split(".")[:2])
+    major, minor = min((major, minor), _STABLE_INTERFACE)
+    return f"-DTORCH_TARGET_VERSION=0x{major:02x}{minor:02x}000000000000"
 
 
 def architecture_flags(architectures: Sequence[str]) -> list[str]:

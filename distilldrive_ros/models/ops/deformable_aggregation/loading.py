@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 KERNEL_DEVICES = ("cpu", "cuda")
 
+REFERENCE = "reference"
+"""Name of the plain-torch implementation in a `BackendReport`."""
+
 
 @dataclass(frozen=True)
 class BackendReport:
@@ -61,12 +64,12 @@ def backend_report(device_type: str | None = None) -> BackendReport:
         toolchain = find_toolchain(device_type)
         library = library_path(toolchain)
     except (KernelBuildError, OSError) as error:
-        return BackendReport("reference", f"plain torch: {error}")
+        return BackendReport(REFERENCE, f"plain torch: {error}")
     if library.is_file():
         return BackendReport(device_type, f"compiled kernel {library}")
     note = failure_note(library)
     if note.is_file():
-        return BackendReport("reference", f"plain torch: {note.read_text().strip()}")
+        return BackendReport(REFERENCE, f"plain torch: {note.read_text().strip()}")
     return BackendReport(device_type, f"compiled kernel, to be built by {toolchain.compiler} on first use")
 
 
@@ -77,7 +80,7 @@ def _load(device_type: str) -> BackendReport:
         library = compile_library(find_toolchain(device_type))
         torch.ops.load_library(str(library))
     except (KernelBuildError, OSError) as error:
-        report = BackendReport("reference", f"plain torch: {error}")
+        report = BackendReport(REFERENCE, f"plain torch: {error}")
         logger.warning("deformable aggregation on %s runs in plain PyTorch, several times slower: %s",
                        device_type, error)  # fmt: skip
         return report
@@ -85,4 +88,4 @@ def _load(device_type: str) -> BackendReport:
 
 
 def _no_kernel(device_type: str) -> BackendReport:
-    return BackendReport("reference", f"plain torch: there is no kernel for devices of type {device_type}")
+    return BackendReport(REFERENCE, f"plain torch: there is no kernel for devices of type {device_type}")

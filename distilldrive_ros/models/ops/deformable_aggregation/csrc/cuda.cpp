@@ -4,8 +4,26 @@
 #include "cuda_launch.h"
 #include "tensors.h"
 
+#if !defined(TORCH_VERSION_2_13_0)
+// Older PyTorch tells a CUDA stream through the interface of its compiled models alone, whose header hides this.
+extern "C" int32_t aoti_torch_get_current_cuda_stream(int32_t device, void** stream);
+#endif
+
 namespace distilldrive {
 namespace {
+
+#if defined(TORCH_VERSION_2_13_0)
+void* current_stream(int32_t device) {
+  return torch::stable::accelerator::getCurrentStream(device).nativeHandle();
+}
+#else
+void* current_stream(int32_t device) {
+  void* stream = nullptr;
+  STD_TORCH_CHECK(aoti_torch_get_current_cuda_stream(device, &stream) == 0,
+                  "deformable_aggregation: there is no CUDA stream");
+  return stream;
+}
+#endif
 
 CudaProblem make_cuda_problem(const Arguments& given) {
   const Tensor& features = given.features;
@@ -18,7 +36,7 @@ CudaProblem make_cuda_problem(const Arguments& given) {
     default: STD_TORCH_CHECK(false, "deformable_aggregation: features must be float32, float64, float16 or bfloat16");
   }
   problem.sizes = make_problem<void, void>(given);
-  problem.stream = torch::stable::accelerator::getCurrentStream(features.get_device_index()).nativeHandle();
+  problem.stream = current_stream(features.get_device_index());
   return problem;
 }
 

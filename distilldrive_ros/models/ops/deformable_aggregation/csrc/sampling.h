@@ -94,7 +94,7 @@ DISTILLDRIVE_INLINE void add_sample(
   const Stored* const t3 = features + place.token[3] * channels;
   const Real s0 = weight * place.share[0], s1 = weight * place.share[1];
   const Real s2 = weight * place.share[2], s3 = weight * place.share[3];
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #pragma unroll
 #elif defined(__clang__)
 #pragma clang loop vectorize(enable)

@@ -110,11 +110,14 @@ def _line(model: ModelDrives) -> str:
     if not found["drives"]:
         return f"{model.name}: no drive"
     per_km = "–" if found["collisions_per_km"] is None else f"{found['collisions_per_km']:.2f}"
-    score = f"{100 * found['scores']['score']:.1f}" if found["scores"] else "–"
+    score, extended = (
+        f"{100 * found[name]['score']:.1f}" if found[name] else "–" for name in ("scores", "extended_scores")
+    )
     comfort = f"{100 * found['scores']['comfort']:.1f}" if found["scores"] else "–"
     return (
         f"{model.name}: route completion {100 * found['route_completion']:.1f} %, {per_km} collisions per km "
         f"({found['collisions']}, {found['collisions_at_fault']} at fault), off the road "
-        f"{100 * (found['off_road_share'] or 0.0):.1f} % of the time, comfort {comfort} %, PDMS {score} "
+        f"{100 * (found['off_road_share'] or 0.0):.1f} % of the time, {found['red_lights_run']} of "
+        f"{found['lights_passed']} lights run red, comfort {comfort} %, PDMS {score}, EPDMS {extended} "
         f"over {found['drives']} drives ({found['windows']} windows)"
     )

@@ -39,9 +39,10 @@ from distilldrive_ros.nodes.replay_pacing import ReplayPacer
 from distilldrive_ros.nodes.replay_sources import CLOCK_TOPIC, qos_profile, type_class
 from distilldrive_ros.nodes.simulation_messages import SimulationMessages, StampedBytes, simulation_topics
 from distilldrive_ros.nodes.tables.simulator import TABLE
-from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError
+from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError, WorldError
 from distilldrive_ros.worlds.driving.closed_loop import STEP_NS, ClosedLoop, DrivingSettings
 from distilldrive_ros.worlds.driving.drive_log import EndReason
+from distilldrive_ros.worlds.driving.recorded_worlds import choose_worlds
 from distilldrive_ros.worlds.driving.sensor_set import Sensors
 from distilldrive_ros.worlds.driving.world_source import GeneratedWorlds, WorldSource
 from distilldrive_ros.worlds.rig import nominal_rig
@@ -57,9 +58,10 @@ _CLOCK_TICK_NS = 10_000_000
 
 @dataclass
 class SimulationResult:
-    """What was driven. `error`: why it ended early."""
+    """What was driven. `left_out`: why worlds were not; `error`: why it ended early."""
 
     drives: list[DriveResult] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     error: DistillDriveError | None = None
 
 
@@ -76,6 +78,7 @@ class SimulatorNode(Node):
 
         Raises:
             ConfigurationError: a parameter is wrong.
+            DatasetError, WorldError: there are no such worlds.
         """
         super().__init__("simulator", **node_arguments)
         try:
@@ -104,7 +107,11 @@ class SimulatorNode(Node):
             settings.route_length,
             settings.arrival,
         )
-        self._worlds = worlds or GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit)
+        self._worlds = worlds or choose_worlds(
+            lambda: GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit),
+            settings.dataroot, settings.version, settings.scene_names,
+            None if settings.scene_names else settings.scenes, settings.kinds,
+        )  # fmt: skip
         self._rig = nominal_rig(settings.image_width)
         self.result = SimulationResult()
         self.exit_code = 0
@@ -154,7 +161,7 @@ class SimulatorNode(Node):
         if error is not None:
             self.exit_code = 1
             print(f"error: {error}", file=sys.stderr)
-        elif any(drive.end is EndReason.ENGINE_FAILED for drive in self.result.drives):
+        elif self.result.left_out or any(drive.end is EndReason.ENGINE_FAILED for drive in self.result.drives):
             self.exit_code = 1
         elif self._settings.exit_at_end:
             self.context.try_shutdown()
@@ -185,13 +192,25 @@ class SimulatorNode(Node):
         for number in range(len(self._worlds)):
             if self._stop.is_set():
                 break
-            session = self._worlds.open(number)
+            try:
+                session = self._worlds.open(number)
+            except WorldError as error:
+                self.result.left_out.append(str(error))
+                self.get_logger().warning(f"drive {number + 1} of {len(self._worlds)} is left out: {error}")
+                continue
             try:
                 self._drive_one(session, number)
             finally:
                 session.close()
+        if self.result.left_out and not self.result.drives:
+            raise WorldError(f"no world can be driven in: {self.result.left_out[0]}")
         if settings.output:
-            document = {"summary": summary(self.result.drives), "drives": [d.to_json() for d in self.result.drives]}
+            drives = self.result.drives
+            document = {
+                "summary": summary(drives),
+                "drives": [drive.to_json() for drive in drives],
+                "left_out": self.result.left_out,
+            }
             write_whole(Path(settings.output), json.dumps(document, indent=2) + "\n")
         if self.context.ok():
             await_delivery(list(self._offered.values()), self._stop)

@@ -57,9 +57,7 @@ class RecordedWorlds:
             raise WorldError(str(error)) from error
         length = shapely.LineString(session.route.centerline).length
         if length < SHORTEST_ROUTE_M:
-            raise WorldError(
-                f"{scene.name}: its vehicle went less than {SHORTEST_ROUTE_M:g} m, no way to be driven; name other scenes"
-            )
+            raise WorldError(f"{scene.name}: its vehicle went less than {SHORTEST_ROUTE_M:g} m, no way to be driven")
         return session
 
     def renderer(self, session: WorldSession, rig: Rig) -> Renderer:

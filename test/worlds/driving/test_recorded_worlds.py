@@ -51,7 +51,7 @@ def test_models_drive_through_the_recording(
     for (drive,) in (expert, rule):
         assert drive["driven_m"] > 10.0 and drive["duration_s"] <= (KEY_FRAMES - 1) / 2 and drive["plans"] >= 0
         assert all(0.0 <= event["time_s"] <= drive["duration_s"] for event in drive["events"])
-    assert rule[0]["plans"] > 5 and page.read_text().count("<svg") == 2
+    assert rule[0]["plans"] >= 3 and page.read_text().count("<svg") == 2
     again = tmp_path / "again.json"
     assert evaluate(*words, "--json", str(again)) == 0
     assert json.loads(again.read_text())["models"] == json.loads(numbers.read_text())["models"]

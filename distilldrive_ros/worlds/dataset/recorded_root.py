@@ -17,6 +17,7 @@ from distilldrive_ros.datasets.records import SampleData, Scene
 from distilldrive_ros.datasets.tables import Row
 from distilldrive_ros.geometry.poses import planar_pose, quaternion_from_rotation, rotation_from_quaternion, yaw_of
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.dataset.generation import require_generation, with_generation
 from distilldrive_ros.worlds.dataset.recorded_scene import RecordedJob, render_scene, rendered_rows
 from distilldrive_ros.worlds.dataset.root import replace_json, unwritable
 from distilldrive_ros.worlds.dataset.workers import run_jobs
@@ -112,10 +113,11 @@ class RootRendering:
         return RenderReport(tuple(s.name for s in done), len(self.scenes) - len(missing), tuple(failures))
 
     def _claim(self) -> None:
-        out, settings = self._order.out, out_settings(self._order)
+        out, settings = self._order.out, with_generation(out_settings(self._order))
         path = out / WORKSHOP / "settings.json"
         if path.is_file():
             begun = json.loads(path.read_text(encoding="utf-8"))
+            require_generation(out, begun)
             if begun != settings:
                 raise WorldError(f"{out} was begun with {begun}; use the same again, or another --out")
             return

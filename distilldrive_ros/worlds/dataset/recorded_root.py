@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distilldrive_ros.datasets.can_bus import FOLDER as CAN_BUS
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.nuscenes_writer.scene_tables import write_json
 from distilldrive_ros.datasets.nuscenes_writer.taxonomy import visibility_level
@@ -136,16 +137,19 @@ class RootRendering:
         )
 
     def _write_tables(self, scenes: Sequence[Scene]) -> None:
-        """Tables of the scenes that are there, and their maps."""
+        """Tables of the scenes that are there, their maps, and what their vehicles themselves measured."""
         order = self._order
         seen: dict[str, tuple[int, float | None]] = {}
         for scene in scenes:
             seen.update(json.loads(self._result(scene).read_text(encoding="utf-8")))
         rows = {scene.token: rendered_rows(self._nuscenes, scene, order.sweeps) for scene in scenes}
         tables = rendered_tables(self._nuscenes, scenes, rows, seen, order.width)
-        for name in {row["filename"] for row in tables["map"]} | {
-            f"maps/expansion/{s.location}.json" for s in scenes
-        }:  # fmt: skip
+        measured = (f for s in scenes for f in (order.dataroot / CAN_BUS).glob(f"{s.name}_*.json"))
+        for name in (
+            {row["filename"] for row in tables["map"]}
+            | {f"maps/expansion/{s.location}.json" for s in scenes}
+            | {f"{CAN_BUS}/{file.name}" for file in measured}
+        ):
             source, target = order.dataroot / name, order.out / name
             if source.is_file() and not target.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)

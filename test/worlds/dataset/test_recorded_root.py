@@ -32,6 +32,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_demo_scene(root, np.random.default_rng(3), DemoSceneOptions(key_frames=2, sweeps_per_gap=1, width=160))
     for folder in ("samples", "sweeps"):
         shutil.rmtree(root / folder)
+    scene = NuScenes(root, version_of(root)).scenes[0].name
+    (root / "can_bus").mkdir(exist_ok=True)
+    (root / "can_bus" / f"{scene}_vehicle_info.json").write_text("{}")
     return root
 
 
@@ -62,6 +65,7 @@ def test_every_row_has_its_file_and_boxes_have_their_points(bare: Path, complete
     scene = nuscenes.scenes[0]
     rows = nuscenes.sample_data(scene)
     assert len(rows) == 3 * 7
+    assert (complete / "can_bus" / f"{scene.name}_vehicle_info.json").read_text() == "{}"
     for row in rows:
         if row.modality == "camera":
             with Image.open(nuscenes.file(row)) as image:

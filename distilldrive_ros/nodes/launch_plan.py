@@ -205,10 +205,10 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
     """
     values = resolve(SIMULATION_ARGUMENTS, given)
     table, lock_step = table_of("simulator"), values["lock_step"] == "true"
-    parameters: dict[str, Any] = {
-        name: table[name].from_text(values[name])
-        for name in ("scenes", "seed", "kinds", "lock_step", "version", "scene_names")
-    }
+    names = ("scenes", "seed", "kinds", "lock_step", "version", "scene_names")
+    given_values = {name: table[name].from_text(values[name]) for name in names}
+    # ROS has no empty list on a command line; an empty one is the default of each.
+    parameters: dict[str, Any] = {name: value for name, value in given_values.items() if value != ()}
     if values["dataroot"]:
         parameters["dataroot"] = str(Path(values["dataroot"]).expanduser().resolve())
     awaited = awaited_topics(_awaited_sensors(values), _privileged(values))

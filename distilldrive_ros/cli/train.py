@@ -12,6 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from distilldrive_ros.cli import train_claims
+from distilldrive_ros.cli.train_values import overrides
 from distilldrive_ros.scene.errors import ConfigurationError
 
 STAGES = {
@@ -47,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
         stage = actions.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         _add_stage_arguments(stage)
         stage.set_defaults(run=run_stage)
+    train_claims.add_parser(actions)
     export = actions.add_parser("export", help="weights for driving alone", description="Leave out training's own.")
     export.add_argument("--weights", type=Path, required=True, metavar="FILE", help="weights.safetensors of a training")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to be written")
@@ -131,24 +134,8 @@ def run_stage(args: argparse.Namespace) -> int:
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, object]:
-    """Values of the command line by dotted name.
-
-    Raises:
-        ConfigurationError: a --set without `=`, or a value that is no YAML.
-    """
-    import yaml
-
-    values: dict[str, object] = {}
-    for word in args.set:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise ConfigurationError(f"--set {word}: must be NAME=VALUE, such as run.seed=1")
-        try:
-            values[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"--set {word}: the value is no YAML; put text in quotes") from error
     named = {"data.dataroot": args.dataroot, "data.version": args.version, "run.device": args.device}
-    return {**values, **{name: value for name, value in named.items() if value is not None}}
+    return {**overrides(args.set), **{name: value for name, value in named.items() if value is not None}}
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.outputs import StudentInputs
-from distilldrive_ros.models.distilldrive.state import map_tensors
+from distilldrive_ros.models.distilldrive.outputs import Perceived, StudentInputs
+from distilldrive_ros.models.distilldrive.state import join_tensors, map_tensors
 
 DEPTH_STRIDES = (4, 8, 16)
 """Pyramid levels with depth targets, as pixels of the network's image per cell (spec 2.5)."""
@@ -96,7 +96,7 @@ class TrainingBatch:
     tokens: name of every frame, for messages. timestamp [B] float64 s. world_from_lidar [B, 4, 4] float64. restart
     [B] bool: this frame does not follow the one that its stream held in the batch before (the first frame of a
     sequence), so no memory may reach it. agents, maps: one entry per stream. cameras: None where only annotations are
-    needed (the teacher).
+    needed (the teacher). perceived: results of a perception that is not trained any more, in place of cameras.
     """
 
     tokens: tuple[str, ...]
@@ -107,6 +107,7 @@ class TrainingBatch:
     maps: tuple[MapTargets, ...]
     ego: EgoTargets
     cameras: CameraBatch | None
+    perceived: Perceived | None = None
 
     @property
     def size(self) -> int:
@@ -135,13 +136,15 @@ class TrainingBatch:
 def join(batches: Sequence[TrainingBatch]) -> TrainingBatch:
     """Streams of several batches side by side, in order.
 
-    Raises ValueError: nothing to join, or only some of the batches have cameras.
+    Raises ValueError: nothing to join, or only some of the batches have cameras, or perceived instances.
     """
     if not batches:
         raise ValueError("there is no batch to join")
     cameras = [batch.cameras for batch in batches if batch.cameras is not None]
-    if len(cameras) not in (0, len(batches)):
-        raise ValueError(f"{len(cameras)} of {len(batches)} batches have cameras; all of them must or none")
+    perceived = [batch.perceived for batch in batches if batch.perceived is not None]
+    for count, what in ((len(cameras), "cameras"), (len(perceived), "perceived instances")):
+        if count not in (0, len(batches)):
+            raise ValueError(f"{count} of {len(batches)} batches have {what}; all of them must or none")
     return TrainingBatch(
         tokens=tuple(token for batch in batches for token in batch.tokens),
         timestamp=torch.cat([batch.timestamp for batch in batches]),
@@ -149,23 +152,9 @@ def join(batches: Sequence[TrainingBatch]) -> TrainingBatch:
         restart=torch.cat([batch.restart for batch in batches]),
         agents=tuple(targets for batch in batches for targets in batch.agents),
         maps=tuple(targets for batch in batches for targets in batch.maps),
-        ego=EgoTargets(
-            torch.cat([batch.ego.offsets for batch in batches]),
-            torch.cat([batch.ego.valid for batch in batches]),
-            torch.cat([batch.ego.command for batch in batches]),
-            torch.cat([batch.ego.status for batch in batches]),
-        ),
-        cameras=_join_cameras(cameras) if cameras else None,
-    )
-
-
-def _join_cameras(parts: Sequence[CameraBatch]) -> CameraBatch:
-    return CameraBatch(
-        torch.cat([part.images for part in parts]),
-        torch.cat([part.projection for part in parts]),
-        torch.cat([part.image_size for part in parts]),
-        torch.cat([part.focal for part in parts]),
-        tuple(torch.cat(level) for level in zip(*(part.depth for part in parts), strict=True)),
+        ego=join_tensors([batch.ego for batch in batches]),
+        cameras=join_tensors(cameras) if cameras else None,
+        perceived=join_tensors(perceived) if perceived else None,
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.training.losses.latent import LatentAlignment
-from distilldrive_ros.training.losses.weights import LossWeights
+from distilldrive_ros.training.losses.value import ValueGradient
+from distilldrive_ros.training.losses.weights import LossWeights, PlanDistillationWeights
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,11 @@ class TrainingOptions:
 
     Ablations: `distillation` (a teacher at all), `value` (the reinforcement part); the generative module is left out
     by `motion.generative` of the network's configuration. As published: `teacher_dropout` leaves the frozen teacher in
-    training mode (quirk Q12), `alignment` gives tokens the futures of other agents (Q6). `latent_noise` draws the
+    training mode (quirk Q12), `alignment` gives tokens the futures of other agents (Q6); `value_gradient` says what the
+    reinforcement part changes, None as published or, in a repaired training, the value alone. `latent_noise` draws the
     latent of the future instead of taking its mean, `grid_mask` is the probability of holes in the images.
+
+    The camera+LiDAR model takes `distillation`, with a teacher's weights, and `plan_distillation`, nothing else.
 
     Raises ConfigurationError from the constructor when the probability is none.
     """
@@ -26,9 +30,11 @@ class TrainingOptions:
     value: bool = True
     teacher_dropout: bool = True
     alignment: LatentAlignment = LatentAlignment.ANNOTATION
+    value_gradient: ValueGradient | None = None
     latent_noise: bool = True
     grid_mask: float = 0.7
     weights: LossWeights = field(default_factory=LossWeights)
+    plan_distillation: PlanDistillationWeights = field(default_factory=PlanDistillationWeights)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.grid_mask <= 1.0:
@@ -36,8 +42,9 @@ class TrainingOptions:
 
 
 def fixed_options(options: TrainingOptions) -> TrainingOptions:
-    """The same training without the defects of the published one (Q6, Q12)."""
-    return replace(options, teacher_dropout=False, alignment=LatentAlignment.MATCHED)
+    """The same training without the defects of the published one (Q6, Q12, and what `ValueGradient.STATUS` does)."""
+    gradient = options.value_gradient or ValueGradient.VALUE
+    return replace(options, teacher_dropout=False, alignment=LatentAlignment.MATCHED, value_gradient=gradient)
 
 
 def fixed_student(config: DistillDriveConfig) -> DistillDriveConfig:

@@ -8,14 +8,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from distilldrive_ros.models.distilldrive.ego_motion import Posed
 from distilldrive_ros.models.distilldrive.state import (
     IdentityState,
-    PerceptionState,
     QueueState,
-    StudentState,
     map_tensors,
 )
-from distilldrive_ros.models.teacher.state import TeacherState
 from distilldrive_ros.training.batch import TrainingBatch
 
 _LONG_AGO = 1000.0
@@ -23,7 +21,8 @@ _LONG_AGO = 1000.0
 
 _NOBODY = -1
 
-Memory = TypeVar("Memory", PerceptionState, StudentState, TeacherState)
+Memory = TypeVar("Memory", bound=Posed)
+"""A dataclass of tensors and of such dataclasses that knows when and where it was."""
 
 
 def continued(memory: Memory | None, batch: TrainingBatch) -> Memory | None:

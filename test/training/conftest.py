@@ -11,6 +11,10 @@ import pytest
 import torch
 
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene
+from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
+from distilldrive_ros.datasets.map_expansion import open_map
+from distilldrive_ros.datasets.nuscenes import NuScenes
+from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.models.distilldrive.config import STATUS_SIZE, DistillDriveConfig, student_tiny
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.training.batch import (
@@ -111,3 +115,11 @@ def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("demo") / "root"
     make_demo_scene(root, np.random.default_rng(5), DemoSceneOptions(key_frames=6, width=160, workers=1))
     return root
+
+
+@pytest.fixture(scope="session")
+def source(demo_root: Path) -> SceneSource:
+    """That scene, with its map."""
+    nuscenes = NuScenes(demo_root, VERSION)
+    scene = nuscenes.scenes[0]
+    return SceneSource(nuscenes, scene, open_map(demo_root, scene.location))

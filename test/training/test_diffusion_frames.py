@@ -12,7 +12,6 @@ import shapely
 import torch
 
 from distilldrive_ros.datasets.demo_scene.scene_tables import VERSION
-from distilldrive_ros.datasets.map_expansion import open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
 from distilldrive_ros.geometry.poses import inverse, planar_pose
@@ -29,13 +28,6 @@ from distilldrive_ros.training.stages.stage import total
 
 CONFIG = diffusiondrive_tiny()
 SIZE = PictureSize(128, 32.0)
-
-
-@pytest.fixture(scope="module")
-def source(demo_root: Path) -> SceneSource:
-    nuscenes = NuScenes(demo_root, VERSION)
-    scene = nuscenes.scenes[0]
-    return SceneSource(nuscenes, scene, open_map(demo_root, scene.location))
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,10 @@ from distilldrive_ros.training.losses.latent import (
     latent_loss,
 )
 from distilldrive_ros.training.losses.matching import Matching
-from distilldrive_ros.training.losses.value import rewards, value_loss
+from distilldrive_ros.training.losses.planning import status_loss
+from distilldrive_ros.training.losses.value import ValueGradient, rewards, value_loss
 from distilldrive_ros.training.losses.weights import LossWeights
+from distilldrive_ros.training.options import TrainingOptions, fixed_options
 
 from .conftest import make_agents
 
@@ -168,6 +170,52 @@ def test_value_loss_reaches_status_and_weights_but_not_the_plan() -> None:
     assert offsets.grad is None
     assert value.reward_weight.grad is not None and value.reward_weight.grad.any()
     assert value.target_model.fc1.weight.grad is not None
+
+
+def test_the_value_alone_learns_where_the_status_is_left_to_its_own_loss() -> None:
+    torch.manual_seed(0)
+    value, ego = StatusValue(), ego_of(3)
+    status = torch.randn(3, 10, requires_grad=True)
+    offsets = torch.randn(3, 6, 2)
+    alone = value_loss(value, status, offsets, ego, LossWeights(), ValueGradient.VALUE)
+    assert alone.item() == value_loss(value, status, offsets, ego, LossWeights()).item()
+    alone.backward()
+    assert status.grad is None
+    assert value.reward_weight.grad is None
+    assert value.model.fc1.weight.grad is not None and value.model.fc1.weight.grad.any()
+    # The target network learns the command, and only that.
+    by_command = torch.autograd.grad(
+        (value.target_model(ego.status) - torch.eye(3)[ego.command]).abs().mean(), value.target_model.fc3.bias
+    )[0]
+    assert torch.allclose(value.target_model.fc3.bias.grad, by_command)
+
+
+@pytest.mark.parametrize("gradient", list(ValueGradient))
+def test_a_steep_value_outweighs_the_status_loss_only_as_published(gradient: ValueGradient) -> None:
+    """Value 10 s6, ten times as steep as it takes: a true status (of 4 m/s, value 40) runs away from the truth."""
+    value, ego = StatusValue(), ego_of(1)
+    with torch.no_grad():
+        for parameter in value.parameters():
+            parameter.zero_()
+        value.model.fc1.weight[0, 6], value.model.fc2.weight[0, 0], value.model.fc3.weight[:, 0] = 1.0, 1.0, 10.0
+    truth = ego.status.clone()
+    truth[0, 6] = 4.0
+    ego = replace(ego, status=truth)
+    status = truth.clone().requires_grad_()
+    for _ in range(5):
+        loss = status_loss(status, ego, LossWeights())
+        loss = loss + value_loss(value, status, ego.offsets, ego, LossWeights(), gradient)
+        (step,) = torch.autograd.grad(loss, status)
+        status = (status - 0.01 * step).detach().requires_grad_()
+    away = float((truth - status).detach()[0, 6])
+    assert away == pytest.approx(0.5, abs=0.01) if gradient is ValueGradient.STATUS else abs(away) <= 0.001
+
+
+def test_a_repaired_training_leaves_the_status_alone_unless_told_otherwise() -> None:
+    assert TrainingOptions().value_gradient is None
+    assert fixed_options(TrainingOptions()).value_gradient is ValueGradient.VALUE
+    published = TrainingOptions(value_gradient=ValueGradient.STATUS)
+    assert fixed_options(published).value_gradient is ValueGradient.STATUS
 
 
 def test_streams_without_a_known_status_have_no_value() -> None:

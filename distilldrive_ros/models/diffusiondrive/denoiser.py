@@ -20,10 +20,14 @@ _DROPOUT = 0.1
 
 @dataclass(frozen=True)
 class PassOutputs:
-    """By decoder layer: `poses` [B, M, P, 3] (x, y m, the network's own heading rad), `mode_logits` [B, M] or None."""
+    """By decoder layer: `poses` [B, M, P, 3] (x, y m, the network's own heading rad), `mode_logits` [B, M] or None.
+
+    `features` [B, M, D], what both are read off, are handed over in training alone.
+    """
 
     poses: tuple[Tensor, ...]
     mode_logits: tuple[Tensor | None, ...]
+    features: tuple[Tensor, ...] = ()
 
 
 def feed_forward(width: int) -> nn.Sequential:
@@ -98,15 +102,16 @@ class DenoisingLayer(nn.Module):
         source: BevSource,
         execution: Execution,
         with_modes: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """feature [B, M, D], points [B, M, P, 2] m, time [B, 1, D] -> poses [B, M, P, 3], logits [B, M] or None."""
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """feature [B, M, D], points [B, M, P, 2] m, time [B, 1, D] -> poses [B, M, P, 3], logits [B, M] or None, and
+        the feature [B, M, D] that both are read off."""
         x = self.cross_bev_attention(feature, points, source)
         x = self.norm1(x + self.dropout(self.cross_agent_attention(x, scene.agents_query, scene.agents_query)))
         x = self.norm2(x + self.dropout(attend_to_single(self.cross_ego_attention, x, scene.ego_query, execution)))
         x = self.time_modulation(self.norm3(self.ffn(x)), time)
         raw = self.task_decoder.plan_reg_branch(x).unflatten(-1, (-1, POSE_SIZE))
         poses = torch.cat([raw[..., :2] + points, math.pi * raw[..., 2:].tanh()], dim=-1)
-        return poses, self.task_decoder.plan_cls_branch(x).squeeze(-1) if with_modes else None
+        return poses, self.task_decoder.plan_cls_branch(x).squeeze(-1) if with_modes else None, x
 
 
 class LayerStack(nn.Module):

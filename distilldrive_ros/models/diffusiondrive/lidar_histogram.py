@@ -11,7 +11,8 @@ from distilldrive_ros.scene.sensor_frame import LidarFrame, SensorFrame
 
 MIN_HEIGHT_M = 0.2
 MAX_HEIGHT_M = 100.0
-_MAX_COUNT = 5
+MAX_COUNT = 5
+"""Points per cell that count."""
 
 
 def height_histogram(points: NDArray[np.float64], cells: int, extent: float) -> NDArray[np.float32]:
@@ -25,7 +26,7 @@ def height_histogram(points: NDArray[np.float64], cells: int, extent: float) -> 
     kept = kept[(np.abs(kept[:, :2]) <= extent).all(axis=1)]
     index = np.floor((kept[:, :2] + extent) * (cells / (2 * extent))).astype(np.int64).clip(0, cells - 1)
     counts = np.bincount(index[:, 0] * cells + index[:, 1], minlength=cells * cells).reshape(1, cells, cells)
-    return np.minimum(counts, _MAX_COUNT).astype(np.float32) / np.float32(_MAX_COUNT)
+    return np.minimum(counts, MAX_COUNT).astype(np.float32) / np.float32(MAX_COUNT)
 
 
 def points_in_base(frame: SensorFrame, lidar: LidarFrame) -> NDArray[np.float64]:

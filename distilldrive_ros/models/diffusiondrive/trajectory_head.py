@@ -162,7 +162,7 @@ class TrajectoryHead(nn.Module):
             if execution is Execution.PLAIN:
                 source = layer.cross_bev_attention.value_map(scene.cross_bev)
             wanted = with_modes and (last or execution is Execution.PLAIN)
-            pose, logit = layer(feature, points, time, scene, source, execution, wanted)
+            pose, logit, _ = layer(feature, points, time, scene, source, execution, wanted)
             points = pose[..., :2]
             poses.append(pose)
             modes.append(logit)
@@ -176,14 +176,15 @@ class TrajectoryHead(nn.Module):
         """
         feature = self.plan_anchor_encoder(point_code(points))
         time = self.time_mlp(timesteps)[:, None]
-        poses, modes = [], []
+        poses, modes, features = [], [], []
         for layer in self._denoising_layers():
             values = layer.cross_bev_attention.value_map(scene.cross_bev)
-            pose, logit = layer(feature, points, time, scene, values, Execution.PLAIN, True)
+            pose, logit, decoded = layer(feature, points, time, scene, values, Execution.PLAIN, True)
             points = pose[..., :2].detach()
             poses.append(pose)
             modes.append(logit)
-        return PassOutputs(tuple(poses), tuple(modes))
+            features.append(decoded)
+        return PassOutputs(tuple(poses), tuple(modes), tuple(features))
 
     def _modes_wanted(self, index: int, count: int) -> bool:
         return self.config.variant is not Variant.SELECTOR and index + 1 == count

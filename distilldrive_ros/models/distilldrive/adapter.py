@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from distilldrive_ros.geometry.poses import inverse, rotate_vectors, transform_points, yaw_of
 from distilldrive_ros.geometry.trajectories import speeds
-from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS, DistillDriveConfig
+from distilldrive_ros.models.distilldrive.config import NUM_COMMANDS, DistillDriveConfig, MotionConfig
 from distilldrive_ros.models.distilldrive.decoding import decode_map, decode_objects, plan_positions
 from distilldrive_ros.models.distilldrive.frames import network_frame
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
@@ -33,12 +34,18 @@ _SUBSTEPS = 16
 
 
 @dataclass(frozen=True)
-class PreparedSet:
-    """A set ready for the network: its tensors (one stream), where the network's frame sits, and the set itself."""
+class PlacedSet:
+    """A set, and where the network's frame sits on the vehicle."""
 
-    inputs: StudentInputs
     base_from_network: Matrix
     frame: SensorFrame
+
+
+@dataclass(frozen=True)
+class PreparedSet(PlacedSet):
+    """A set ready for the network: its tensors too, of one stream."""
+
+    inputs: StudentInputs
 
 
 @dataclass(frozen=True)
@@ -79,34 +86,50 @@ def prepare_inputs(frame: SensorFrame, config: DistillDriveConfig, executor: Exe
         torch.tensor([frame.stamp_ns * _NANOSECOND], dtype=torch.float64),
         torch.from_numpy(world_from_network)[None],
     )
-    return PreparedSet(inputs, base_from_network, frame)
+    return PreparedSet(base_from_network, frame, inputs)
 
 
 def plan_candidates(
-    outputs: StudentOutputs, prepared: PreparedSet, config: DistillDriveConfig, rescore: RescoreMode, model_id: str
+    outputs: StudentOutputs, prepared: PlacedSet, config: DistillDriveConfig, rescore: RescoreMode, model_id: str
 ) -> TrajectoryCandidates:
     """All modes of all commands as trajectories of base_link. Every command's branch is rescored as if it were
     driven.
 
     Mode indices are command-major: index = modes x command + mode.
     """
-    motion, frame = config.motion, prepared.frame
-    branches = [rescore_command(outputs, command, motion.ego_modes, rescore) for command in range(NUM_COMMANDS)]
-    score = torch.cat([branch.logits for branch in branches]).sigmoid()
-    positions = _numpy(plan_positions(outputs.motion.plan_offsets[0]))
-    xy, yaw = base_trajectories(positions, prepared.base_from_network)
+    branches = [rescore_command(outputs, command, config.motion.ego_modes, rescore) for command in range(NUM_COMMANDS)]
+    logits = torch.cat([branch.logits for branch in branches])
+    score_type = ScoreType.SIGMOID if rescore is RescoreMode.OFF else ScoreType.RESCORED
+    base_from_network, offsets = prepared.base_from_network, outputs.motion.plan_offsets[0]
+    return mode_candidates(logits, offsets, prepared.frame, base_from_network, config.motion, score_type, model_id)
+
+
+def mode_candidates(
+    logits: Tensor,
+    offsets: Tensor,
+    frame: SensorFrame,
+    base_from_network: Matrix,
+    motion: MotionConfig,
+    score_type: ScoreType,
+    model_id: str,
+) -> TrajectoryCandidates:
+    """All ego modes as trajectories of base_link: logits [K], offsets [K, steps, 2] m per step in the network's frame,
+    K command-major.
+    """
+    positions = _numpy(plan_positions(offsets))
+    xy, yaw = base_trajectories(positions, base_from_network)
     return TrajectoryCandidates(
         stamp_ns=frame.stamp_ns,
         frame_id=frame.frame_id,
         inference_stamp_ns=0,
         model_id=model_id,
-        score_type=ScoreType.SIGMOID if rescore is RescoreMode.OFF else ScoreType.RESCORED,
+        score_type=score_type,
         active_command=frame.command,
         degraded=frame.degraded,
         time_step=motion.step_seconds,
         mode=np.arange(motion.num_ego_tokens, dtype=np.uint32),
         command=np.repeat(np.arange(NUM_COMMANDS, dtype=np.uint8), motion.ego_modes),
-        score=score.cpu().numpy().astype(np.float32),
+        score=logits.sigmoid().cpu().numpy().astype(np.float32),
         x=xy[..., 0].astype(np.float32),
         y=xy[..., 1].astype(np.float32),
         yaw=yaw.astype(np.float32),
@@ -140,7 +163,7 @@ def base_trajectories(positions: Matrix, base_from_network: Matrix) -> tuple[Mat
 
 
 def object_predictions(
-    outputs: StudentOutputs, prepared: PreparedSet, config: DistillDriveConfig, min_score: float, model_id: str
+    outputs: StudentOutputs, prepared: PlacedSet, config: DistillDriveConfig, min_score: float, model_id: str
 ) -> ObjectPredictions:
     """Detections with a class score of at least `min_score`, in base_link, best first."""
     decoded = decode_objects(outputs, config.detection.num_output)
@@ -172,7 +195,7 @@ def object_predictions(
 
 
 def vector_map(
-    outputs: StudentOutputs, prepared: PreparedSet, config: DistillDriveConfig, min_score: float, model_id: str
+    outputs: StudentOutputs, prepared: PlacedSet, config: DistillDriveConfig, min_score: float, model_id: str
 ) -> VectorMap:
     """Polylines with a score of at least `min_score`, on the ground of base_link, best first."""
     decoded = decode_map(outputs.map, config.map.num_output)

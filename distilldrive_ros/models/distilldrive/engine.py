@@ -17,9 +17,9 @@ from distilldrive_ros.models.backbones.folded import FoldedResNet
 from distilldrive_ros.models.distilldrive.checks import check_inputs, check_state
 from distilldrive_ros.models.distilldrive.factored_aggregation import factored_copies
 from distilldrive_ros.models.distilldrive.motion_head import MotionPlanHead
-from distilldrive_ros.models.distilldrive.network import StudentNetwork
+from distilldrive_ros.models.distilldrive.network import PerceptionFrame, StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
-from distilldrive_ros.models.distilldrive.state import StudentState
+from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation, load_kernels
 from distilldrive_ros.models.ops.deformable_aggregation.reference import deformable_aggregation_reference
 from distilldrive_ros.models.precision import precision_type
@@ -120,6 +120,12 @@ class StudentEngine:
         if state is not None:
             check_state(state, inputs.images.shape[0], self.config, self._device)
         return self.network.decode_features(state, levels, inputs, aggregate=self._aggregate)
+
+    def perceive(self, state: PerceptionState | None, inputs: StudentInputs) -> PerceptionFrame:
+        """Detection and map of one frame, without plans. Raises ValueError as the two above."""
+        check_inputs(inputs, self.config, self._device)
+        levels = self.extract_features(inputs.images)
+        return self.network.decode_perception(state, levels, inputs, self._aggregate)
 
 
 class _Constant(nn.Module):

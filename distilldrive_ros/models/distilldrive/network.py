@@ -17,9 +17,9 @@ from distilldrive_ros.models.distilldrive.instance_bank import assign_ids
 from distilldrive_ros.models.distilldrive.map_head import MapHead
 from distilldrive_ros.models.distilldrive.motion_head import LatentSource, MotionPlanHead
 from distilldrive_ros.models.distilldrive.neck import FeaturePyramid
-from distilldrive_ros.models.distilldrive.outputs import StudentInputs, StudentOutputs
+from distilldrive_ros.models.distilldrive.outputs import MotionOutputs, Perceived, StudentInputs, StudentOutputs
 from distilldrive_ros.models.distilldrive.perception_head import PerceptionResult
-from distilldrive_ros.models.distilldrive.state import PerceptionState, StudentState
+from distilldrive_ros.models.distilldrive.state import PerceptionState, QueueState, StudentState
 from distilldrive_ros.models.distilldrive.training_only import DepthBranch
 from distilldrive_ros.models.ops.deformable_aggregation import deformable_aggregation
 
@@ -35,6 +35,11 @@ class PerceptionFrame:
     map: PerceptionResult
     step: FrameStep | None
     state: PerceptionState
+
+    @property
+    def perceived(self) -> Perceived:
+        """What the motion head is told of it."""
+        return Perceived(self.detection.outputs, self.ids, self.detection.confidence, self.map.outputs)
 
 
 class _Heads(nn.Module):
@@ -107,22 +112,36 @@ class StudentNetwork(nn.Module):
             tokens = self.config.detection.num_anchors + self.config.motion.num_ego_tokens
             epsilon = standard_normal((batch, tokens, self.config.motion.latent_dim), generator, device)
         frame = self.decode_perception(state, levels, inputs, aggregate)
-        detection, memory = frame.detection, frame.state
-        motion, queue = self.head.motion_plan_head(
-            detection.outputs,
-            frame.ids,
-            detection.confidence,
-            frame.map.outputs,
-            state.queue if state else None,
-            frame.step,
+        memory, queue = frame.state, state.queue if state else None
+        motion, queue = self.decode_motion(queue, frame.step, frame.perceived, epsilon, latent_source)
+        new_state = StudentState(
+            memory.timestamp, memory.world_from_lidar, memory.detection, memory.identity, memory.map, queue
+        )
+        return new_state, StudentOutputs(frame.detection.outputs, frame.ids, frame.map.outputs, motion)
+
+    def decode_motion(
+        self,
+        queue: QueueState | None,
+        step: FrameStep | None,
+        perceived: Perceived,
+        epsilon: Tensor | None = None,
+        latent_source: LatentSource | None = None,
+    ) -> tuple[MotionOutputs, QueueState]:
+        """Futures and plans from what was perceived, and the queue for the next frame; see `decode_features`.
+
+        `queue` and `step`: what the frame before left behind, and the step from it; None starts anew.
+        """
+        return self.head.motion_plan_head(
+            perceived.detection,
+            perceived.ids,
+            perceived.confidence,
+            perceived.map,
+            queue,
+            step,
             self.head.det_head.anchor_encoder,
             epsilon,
             latent_source,
         )
-        new_state = StudentState(
-            memory.timestamp, memory.world_from_lidar, memory.detection, memory.identity, memory.map, queue
-        )
-        return new_state, StudentOutputs(detection.outputs, frame.ids, frame.map.outputs, motion)
 
     def decode_perception(
         self,

@@ -50,6 +50,18 @@ class PerceptionOutputs:
 
 
 @dataclass(frozen=True)
+class Perceived:
+    """All that planning is told of what was seen: detections with their `ids` [B, N] int64 over time and `confidence`
+    [B, N] as the bank has it, and map polylines. Only the last decoder's entries are looked at.
+    """
+
+    detection: PerceptionOutputs
+    ids: Tensor
+    confidence: Tensor
+    map: PerceptionOutputs
+
+
+@dataclass(frozen=True)
 class GaussianLatent:
     """Mean and clamped log standard deviation of the generative module, [B, tokens, latent]."""
 

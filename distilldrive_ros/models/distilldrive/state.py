@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -106,3 +106,20 @@ def _map_any(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return type(value)(**{item.name: _map_any(getattr(value, item.name), change) for item in fields(value)})
     return value
+
+
+def join_tensors(values: Sequence[_State]) -> _State:
+    """Streams of several dataclasses of tensors side by side: every tensor joined along its first dimension.
+
+    Goes into dataclasses and tuples; anything else must be the same in all and is taken from the first.
+    """
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.cat(values)  # type: ignore[arg-type,return-value]
+    if isinstance(first, tuple):
+        return tuple(join_tensors(entries) for entries in zip(*values, strict=True))  # type: ignore[return-value]
+    if is_dataclass(first) and not isinstance(first, type):
+        return type(first)(
+            **{item.name: join_tensors([getattr(value, item.name) for value in values]) for item in fields(first)}
+        )
+    return first

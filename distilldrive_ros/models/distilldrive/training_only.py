@@ -64,6 +64,7 @@ class StatusValue(nn.Module):
         self.target_model = _ValueNetwork()
 
 
-def feature_adapter(width: int) -> nn.Sequential:
-    """Maps student plan queries into the teacher's feature space (spec 8.3)."""
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+def feature_adapter(width: int, teacher_width: int | None = None) -> nn.Sequential:
+    """Maps student plan queries into the teacher's feature space (spec 8.3), as wide as the student's unless told."""
+    out = teacher_width or width
+    return nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out))

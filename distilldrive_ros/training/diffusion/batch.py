@@ -10,6 +10,20 @@ from torch import Tensor
 
 from distilldrive_ros.models.diffusiondrive.network import DiffusionInputs
 from distilldrive_ros.models.distilldrive.state import map_tensors
+from distilldrive_ros.training.batch import TrainingBatch, join
+
+
+@dataclass(frozen=True)
+class TeacherView:
+    """B frames as the teacher sees them.
+
+    frames: annotations of the last key frames, the oldest first, the last one that of the batch itself. A stream that
+    has fewer before it repeats its first, and restarts there. base_from_network [B, 4, 4] float64: where the teacher's
+    frame (x right, y forward, at the LiDAR) lies in the vehicle's.
+    """
+
+    frames: tuple[TrainingBatch, ...]
+    base_from_network: Tensor
 
 
 @dataclass(frozen=True)
@@ -20,7 +34,7 @@ class DiffusionBatch:
     trajectory [B, P, 3] float32: x, y, heading of the drive, step by step. known [B] bool: whether the drive is known
     to its last step. agents [B, A, 5] float32: x, y, heading, length, width of the nearest vehicles, zero where
     `agent_present` [B, A] bool is False. bev [B, L / 2, L] int64: class of every cell ahead (0 to 6; row = x, column =
-    y from the right).
+    y from the right). lesson: what a teacher sees of it, None where none is at work.
     """
 
     tokens: tuple[str, ...]
@@ -32,6 +46,7 @@ class DiffusionBatch:
     agents: Tensor
     agent_present: Tensor
     bev: Tensor
+    lesson: TeacherView | None = None
 
     @property
     def size(self) -> int:
@@ -48,9 +63,18 @@ class DiffusionBatch:
 
 
 def join_frames(batches: Sequence[DiffusionBatch]) -> DiffusionBatch:
-    """Frames of several batches, in order. Raises ValueError when there is none."""
+    """Frames of several batches, in order. Raises ValueError: there is none, or only some have a lesson."""
     if not batches:
         raise ValueError("there is no batch to join")
-    names = [item.name for item in fields(DiffusionBatch) if item.name != "tokens"]
+    lessons = [batch.lesson for batch in batches if batch.lesson is not None]
+    if len(lessons) not in (0, len(batches)):
+        raise ValueError(f"{len(lessons)} of {len(batches)} batches have a lesson; all of them must or none")
+    names = [item.name for item in fields(DiffusionBatch) if item.name not in ("tokens", "lesson")]
     tensors = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in names}
-    return DiffusionBatch(tuple(token for batch in batches for token in batch.tokens), **tensors)
+    tokens = tuple(token for batch in batches for token in batch.tokens)
+    return DiffusionBatch(tokens, **tensors, lesson=_join_lessons(lessons) if lessons else None)
+
+
+def _join_lessons(lessons: Sequence[TeacherView]) -> TeacherView:
+    frames = tuple(join(parts) for parts in zip(*(lesson.frames for lesson in lessons), strict=True))
+    return TeacherView(frames, torch.cat([lesson.base_from_network for lesson in lessons]))

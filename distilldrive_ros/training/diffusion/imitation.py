@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from distilldrive_ros.models.diffusiondrive.checkpoint import is_selector_entry
+from distilldrive_ros.models.diffusiondrive.denoiser import PassOutputs
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
 from distilldrive_ros.models.diffusiondrive.normalization import denormalize, normalize
@@ -51,10 +52,14 @@ class ImitationStage(TrainedPart):
         points, timesteps = self._noisy_anchors(batch.size, batch.trajectory.device)
         passed = head.denoise(points, timesteps, scene)
         return {
-            **trajectory_losses(passed, head.plan_anchor, batch, weights),
+            **self.plan_losses(passed, batch),
             **agent_losses(network.decode_agents(scene), batch, weights),
             "bev_semantic": bev_loss(network.decode_bev(features), batch, weights),
         }
+
+    def plan_losses(self, passed: PassOutputs, batch: DiffusionBatch) -> dict[str, Tensor]:
+        """Terms of one denoising pass from all anchors."""
+        return trajectory_losses(passed, self.network.trajectory_head.plan_anchor, batch, self.loss_weights)
 
     def _noisy_anchors(self, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Anchors at a random noise level per frame [B, N, P, 2] m, and the levels [B]; the same on every device."""

@@ -34,10 +34,7 @@ def key_frame_set(source: SceneSource, key_frame: int, cameras: tuple[str, ...])
         DatasetError: a table is wrong.
     """
     frame = source.key_frames[key_frame]
-    found = {d.channel: d for d in source.measurements if d.is_key_frame and d.sample_token == frame.sample.token}
-    absent = [name for name in (*cameras, LIDAR_CHANNEL) if name not in found]
-    if absent:
-        raise SensorDataError(f"sample {frame.sample.token} has no measurement of {', '.join(absent)}")
+    found = _measured(source, key_frame, cameras)
     return SensorFrame(
         stamp_ns=frame.stamp_ns,
         frame_id="base_link",
@@ -51,6 +48,22 @@ def key_frame_set(source: SceneSource, key_frame: int, cameras: tuple[str, ...])
         lidar=_lidar(source, found[LIDAR_CHANNEL]),
         ego=_ego(source, frame.stamp_ns),
     )
+
+
+def key_frame_files(source: SceneSource, key_frame: int, cameras: tuple[str, ...]) -> list[Path]:
+    """The files that `key_frame_set` reads: cameras in order, then the LiDAR. Raises SensorDataError as it does."""
+    return [source.nuscenes.file(data) for data in _measured(source, key_frame, cameras).values()]
+
+
+def _measured(source: SceneSource, key_frame: int, cameras: tuple[str, ...]) -> dict[str, SampleData]:
+    """Rows of the cameras and the LiDAR by channel, in this order."""
+    token = source.key_frames[key_frame].sample.token
+    found = {d.channel: d for d in source.measurements if d.is_key_frame and d.sample_token == token}
+    wanted = (*cameras, LIDAR_CHANNEL)
+    absent = [name for name in wanted if name not in found]
+    if absent:
+        raise SensorDataError(f"sample {token} has no measurement of {', '.join(absent)}")
+    return {name: found[name] for name in wanted}
 
 
 def _camera(source: SceneSource, data: SampleData) -> CameraFrame:

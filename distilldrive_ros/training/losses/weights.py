@@ -46,6 +46,20 @@ class LossWeights(Factors):
     distill_queries: float = 0.0
 
 
+@dataclass(frozen=True)
+class PlanDistillationWeights(Factors):
+    """What the teacher counts for the camera+LiDAR model, ours: no published number is known for it.
+
+    In units of that model's factor for its plans (12, its spec 4.7): 1 for the scores (the focal loss of the drive
+    has 10, but is a mean over twenty mostly easy modes), 2 for the plans (the drive's has 8), and for the features the
+    0.5 of the camera student (spec 8.3).
+    """
+
+    scores: float = 12.0
+    plans: float = 24.0
+    features: float = 6.0
+
+
 def teacher_weights() -> LossWeights:
     """The teacher's: plan and status count twice."""
     return LossWeights(plan_reg=2.0, plan_status=2.0)

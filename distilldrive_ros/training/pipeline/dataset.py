@@ -14,6 +14,7 @@ from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig, 
 from distilldrive_ros.training.pipeline.frames import FrameLimits, ImageSettings, annotation_batch, camera_batch
 from distilldrive_ros.training.pipeline.image_store import ImageStore
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch, first_readable
+from distilldrive_ros.training.pipeline.perceived_scenes import PerceivedScenes
 from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section
 from distilldrive_ros.training.targets.scene import SceneTargets
 
@@ -34,10 +35,12 @@ class FrameDataset(Dataset[LoadedBatch[TrainingBatch]]):
         seed: int,
         cache: Path | None = None,
         limits: FrameLimits | None = None,
+        perceived: PerceivedScenes | None = None,
     ) -> None:
         """`images`: None for targets alone. `cache`: folder that keeps reduced pictures, None for none.
 
-        Frames beyond the `limits` are stepped over as those that cannot be read.
+        Frames beyond the `limits` are stepped over as those that cannot be read. `perceived`: where to find what a
+        frozen perception sees of every frame.
         """
         self._scenes = list(scenes)
         self._sections = list(sections)
@@ -46,6 +49,7 @@ class FrameDataset(Dataset[LoadedBatch[TrainingBatch]]):
         self._augmentation = augmentation
         self._seed = seed
         self._limits = limits
+        self._perceived = perceived
         self._store = None
         if images is not None:
             self._store = ImageStore(dataroot, images.width, images.height, augmentation.resize[1], cache)
@@ -74,6 +78,8 @@ class FrameDataset(Dataset[LoadedBatch[TrainingBatch]]):
             self._limits.check(scene, key_frame)
         view = self._view(request)
         batch = annotation_batch(scene, key_frame, request.restart, view)
+        if self._perceived is not None:
+            batch = replace(batch, perceived=self._perceived.frame(scene, key_frame))
         if self._settings is None or self._store is None:
             return batch
         colours = None

@@ -16,7 +16,7 @@ from distilldrive_ros.training.batch import EgoTargets, TrainingBatch
 from distilldrive_ros.training.losses import planning
 from distilldrive_ros.training.losses.matching import identity
 from distilldrive_ros.training.losses.motion import motion_losses
-from distilldrive_ros.training.losses.value import value_loss
+from distilldrive_ros.training.losses.value import ValueGradient, value_loss
 from distilldrive_ros.training.losses.weights import LossWeights, teacher_weights
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.stage import Stage
@@ -29,11 +29,19 @@ class TeacherStage(Stage):
     A teacher that does not see the map has a map encoder without a gradient: it is frozen.
     """
 
-    def __init__(self, network: TeacherNetwork, weights: LossWeights | None = None, value: bool = True) -> None:
-        """`value` False leaves the reinforcement part of the distribution flavour out."""
+    def __init__(
+        self,
+        network: TeacherNetwork,
+        weights: LossWeights | None = None,
+        value: bool = True,
+        value_gradient: ValueGradient | None = None,
+    ) -> None:
+        """`value` False leaves the reinforcement part of the distribution flavour out; None: `value_gradient` as
+        published."""
         super().__init__()
         self.network = network
         self.loss_weights = weights or teacher_weights()
+        self.value_gradient = value_gradient
         self.value = value and network.config.flavour is Flavour.DISTRIBUTION
         self._memory: TeacherState | None = None
         if not network.config.see_map:
@@ -69,7 +77,7 @@ class TeacherStage(Stage):
         }
         if self.value:
             losses["planning_loss_rl_0"] = value_loss(
-                self.network.dqn_model, status, branch.best_offsets(), ego, weights
+                self.network.dqn_model, status, branch.best_offsets(), ego, weights, self.value_gradient
             )
         return losses
 

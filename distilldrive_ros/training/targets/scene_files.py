@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ def load_or_make_targets(
         StorageError: the cache cannot be written to.
     """
     nuscenes = NuScenes(dataroot, version)
-    folder = cache / f"targets-{_fingerprint(nuscenes, cameras)}"
+    fingerprint = tables_fingerprint(nuscenes, list(cameras), (datasets_package, targets_package))
+    folder = cache / f"targets-{fingerprint}"
     chosen = [nuscenes.scene(name) for name in scenes] if scenes else list(nuscenes.scenes)
     if not chosen:
         raise DatasetError(f"{dataroot / version} has no scene; choose another --dataroot or --version")
@@ -78,15 +80,16 @@ def read_targets(path: Path) -> SceneTargets | None:
     return SceneTargets(**values)
 
 
-def _fingerprint(nuscenes: NuScenes, cameras: Sequence[str]) -> str:
-    """Changes with the tables, maps and CAN bus files (place, size and time), the cameras, and the code of targets."""
-    parts: list[object] = [str(nuscenes.dataroot.resolve()), nuscenes.version, list(cameras)]
+def tables_fingerprint(nuscenes: NuScenes, settings: object, packages: Sequence[ModuleType]) -> str:
+    """Changes with the tables, maps and CAN bus files of a root (place, size and time), the settings (anything that
+    JSON can hold), and the code of the packages: the name of what was worked out of them."""
+    parts: list[object] = [str(nuscenes.dataroot.resolve()), nuscenes.version, settings]
     for path in [nuscenes.tables.path(table) for table in _TABLES]:
         parts.append(_stamp(path))
     for folder in ("maps/expansion", "can_bus"):
         parts += [(p.name, _stamp(p)) for p in sorted((nuscenes.dataroot / folder).glob("*.json"))]
     digest = hashlib.sha256(json.dumps(parts).encode())
-    for package in (datasets_package, targets_package):
+    for package in packages:
         for source in sorted(Path(package.__path__[0]).glob("*.py")):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:12]

@@ -25,7 +25,7 @@ _PATTERN = "checkpoint-*.pt"
 _FREE = (
     "data.dataroot", "data.cache", "data.workers", "model.anchors", "model.perception_weights",
     "model.teacher_weights", "run.device", "run.threads", "run.checkpoint_interval", "run.keep_checkpoints",
-    "run.log_interval", "run.batch_size",
+    "run.log_interval", "run.batch_size", "run.held_out_interval", "data.held_out_dataroot",
 )  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class CheckpointFolder:
         """`streams`: batch size of all processes together."""
         self._folder = folder
         self._keep = config.run.keep_checkpoints
-        self._identity = {**_flat(plain(config)), "streams": streams}
+        self._identity = {**_flat(plain(config)), "streams": streams, "distilled plans": config.plan_distillation}
+        self._defaults = {**_flat(plain(TrainConfig(config.stage))), "distilled plans": False}
         for name in _FREE:
             del self._identity[name]
 
@@ -95,6 +96,8 @@ class CheckpointFolder:
             partial.unlink(missing_ok=True)
 
     def _check(self, path: Path, found: Mapping[str, Any]) -> None:
+        # A setting that came after the checkpoint was written had no other value then than its default.
+        found = {**{name: self._defaults[name] for name in self._identity if name in self._defaults}, **found}
         names = sorted(set(found) | set(self._identity))
         different = [
             f"{name} ({found.get(name)!r} there, {self._identity.get(name)!r} here)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distilldrive_ros.scene.errors import ConfigurationError
+from distilldrive_ros.training.diffusion.augmentation import NO_CHANGE, DiffusionAugmentation
 from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.pipeline.augmentation import AugmentationConfig
 
@@ -37,6 +38,9 @@ class DataConfig:
 
     `cache` keeps targets and reduced pictures; `sequence_parts`: each scene is cut into so many sequences; `workers`
     load frames beside the training process (0: the process itself does).
+
+    Held out: `held_out_scenes` of this root, which are then not trained on; or of `held_out_dataroot` (none named: all
+    of them) and `held_out_version`, where those are given.
     """
 
     dataroot: Path = Path("data/nuscenes")
@@ -45,10 +49,18 @@ class DataConfig:
     cache: Path = Path("out/train/cache")
     sequence_parts: int = 2
     workers: int = 2
+    held_out_scenes: tuple[str, ...] = ()
+    held_out_dataroot: Path | None = None
+    held_out_version: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _check("data", {"sequence_parts": (self.sequence_parts, 1, 1000), "workers": (self.workers, 0, 128)})
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are frames that training must not see."""
+        return bool(self.held_out_scenes) or self.held_out_dataroot is not None
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,9 @@ class ModelConfig:
 
     `repaired`: without the published networks' defects; `generative` False leaves the generative module out.
     `anchors`: file of `train anchors`, None for plain geometry. Of the student stage: `perception_weights` of stage 1,
-    `teacher_weights` of stage 0.
+    `teacher_weights` of stage 0; `freeze_perception` leaves perception as stage 1 made it: what it sees is computed
+    once and kept in `data.cache`, without augmentation, and motion and planning alone are trained. With
+    `teacher_weights` the camera+LiDAR model is distilled, too, unless `options.distillation` is false.
     """
 
     student: str = "student_tiny"
@@ -68,6 +82,7 @@ class ModelConfig:
     anchors: Path | None = None
     perception_weights: Path | None = None
     teacher_weights: Path | None = None
+    freeze_perception: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,8 @@ class RunConfig:
 
     `precision` of the image network: fp32 or bf16 (autocast). `dropout` False and `frozen_norm` True (batch norm keeps
     its running statistics) suit very small data. A checkpoint every `checkpoint_interval`, the last `keep_checkpoints`
-    stay; numbers every `log_interval`. `threads` of torch, 0 for its own choice.
+    stay; numbers every `log_interval`. `threads` of torch, 0 for its own choice. Losses on the frames held out every
+    `held_out_interval` and at the end, 0 for never; the weights with the lowest total are kept beside the last ones.
     """
 
     iterations: int = 1000
@@ -122,6 +138,7 @@ class RunConfig:
     checkpoint_interval: int = 500
     keep_checkpoints: int = 2
     log_interval: int = 10
+    held_out_interval: int = 0
     device: str = "auto"
     threads: int = 0
 
@@ -137,6 +154,7 @@ class RunConfig:
                 "checkpoint_interval": (self.checkpoint_interval, 1, math.inf),
                 "keep_checkpoints": (self.keep_checkpoints, 1, 1000),
                 "log_interval": (self.log_interval, 1, math.inf),
+                "held_out_interval": (self.held_out_interval, 0, math.inf),
                 "threads": (self.threads, 0, 1024),
             },
         )
@@ -144,16 +162,37 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training of `stage`, one of `STAGES`; `diffusiondrive` has no options and no augmentation."""
+    """A training of `stage`, one of `STAGES`. The stage `diffusiondrive` has an augmentation of its own."""
 
     stage: str
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     options: TrainingOptions = field(default_factory=TrainingOptions)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    diffusion_augmentation: DiffusionAugmentation = NO_CHANGE
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
         """Raises ConfigurationError."""
         _one_of("stage", self.stage, STAGES)
+        if self.model.freeze_perception and (self.stage != "student" or self.model.perception_weights is None):
+            raise ConfigurationError(
+                "model.freeze_perception is for the student stage, with model.perception_weights (of `distilldrive "
+                "train perception`); give them, or set it to false"
+            )
+        if self.run.held_out_interval and not self.data.held_out:
+            raise ConfigurationError(
+                "run.held_out_interval needs frames that are not trained on; name data.held_out_scenes or "
+                "data.held_out_dataroot, or set it to 0"
+            )
+        if self.plan_distillation and self.diffusion_augmentation.mirror > 0:
+            raise ConfigurationError(
+                "a teacher sees the world as it is: set diffusion_augmentation.mirror to 0, or options.distillation to "
+                "false"
+            )
+
+    @property
+    def plan_distillation(self) -> bool:
+        """Whether a teacher is at the side of the camera+LiDAR model: where its weights are given and not refused."""
+        return self.stage == "diffusiondrive" and self.options.distillation and self.model.teacher_weights is not None

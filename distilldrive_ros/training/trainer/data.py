@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import resource
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
@@ -12,22 +14,36 @@ from torch.utils.data import DataLoader, Dataset
 from distilldrive_ros.datasets.map_expansion import MapExpansion, open_map
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.scene_source import SceneSource
+from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS
 from distilldrive_ros.scene.errors import ConfigurationError, DatasetError
+from distilldrive_ros.training.diffusion.frame_store import FrameStore
+from distilldrive_ros.training.diffusion.lessons import LessonBook
 from distilldrive_ros.training.diffusion.requests import RequestedFrames, collate_frames
+from distilldrive_ros.training.pipeline.augmentation import NO_AUGMENTATION
 from distilldrive_ros.training.pipeline.dataset import FrameDataset, collate
 from distilldrive_ros.training.pipeline.frames import ImageSettings
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch
-from distilldrive_ros.training.pipeline.sequences import Section, StreamingSampler, split_scenes
+from distilldrive_ros.training.pipeline.sequences import FrameRequest, Section, StreamingSampler, split_scenes
 from distilldrive_ros.training.targets.scene_files import load_or_make_targets
 from distilldrive_ros.training.trainer.config import TrainConfig
+from distilldrive_ros.training.trainer.looking import look_at_scenes
 from distilldrive_ros.training.trainer.processes import Processes
 from distilldrive_ros.training.trainer.stages import diffusion_config, frame_limits, student_config
 
 Progress = Callable[[str], object]
 
 
-def batches(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
-    """Batches of this process from iteration `start` on, without end: `TrainingBatch`, or `DiffusionBatch`.
+@dataclass(frozen=True)
+class Frames:
+    """Frames of scenes: sections of consecutive ones, and how several are put side by side."""
+
+    dataset: Dataset[Any]
+    sections: list[Section]
+    collate: Callable[[Any], LoadedBatch[Any]]
+
+
+def training_frames(config: TrainConfig, processes: Processes, progress: Progress) -> Frames:
+    """Frames as the stage wants them: `TrainingBatch`, or `DiffusionBatch`.
 
     Raises:
         DatasetError: root, tables or a scene are not there, or contradict themselves.
@@ -35,30 +51,76 @@ def batches(config: TrainConfig, processes: Processes, start: int, progress: Pro
         StorageError: the cache cannot be written to.
     """
     if config.stage == "diffusiondrive":
-        frames = RequestedFrames(_sources(config, progress), diffusion_config(config))
-        return _loader(config, processes, start, frames, frames.sections, collate_frames)
-    return _streams(config, processes, start, progress)
+        return _independent(config, processes, progress)
+    return _streams(config, processes, progress)
 
 
-def _streams(config: TrainConfig, processes: Processes, start: int, progress: Progress) -> Iterator[LoadedBatch[Any]]:
+def batches(config: TrainConfig, processes: Processes, start: int, frames: Frames) -> Iterator[LoadedBatch[Any]]:
+    """Batches of this process from iteration `start` on, without end."""
+    sampler = StreamingSampler(
+        frames.sections, config.run.batch_size, config.run.seed, processes.rank, processes.world_size
+    )
+    sampler.start = start
+    return iter(loader(config, frames, sampler))
+
+
+def loader(config: TrainConfig, frames: Frames, requests: Iterable[list[FrameRequest]]) -> DataLoader[LoadedBatch[Any]]:
+    """Loads the requested batches, in workers of its own."""
+    if config.data.workers:
+        _allow_open_files()
+    with warnings.catch_warnings():
+        # One worker per core and more is the user's choice.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        return DataLoader(
+            frames.dataset, batch_sampler=requests, collate_fn=frames.collate, num_workers=config.data.workers
+        )
+
+
+def _independent(config: TrainConfig, processes: Processes, progress: Progress) -> Frames:
+    data, network = config.data, diffusion_config(config)
+    scenes = _sources(config, progress)
+    lessons, limits = None, frame_limits(config)
+    if limits is not None:
+        with _main_first(processes):
+            targets = load_or_make_targets(data.dataroot, data.version, data.scenes, NUSCENES_CAMERAS, data.cache)
+        lessons = LessonBook(targets, limits)
+    store = FrameStore(data.cache, scenes[0].nuscenes, network)
+    frames = RequestedFrames(scenes, network, store, config.diffusion_augmentation, config.run.seed, lessons)
+    return Frames(frames, frames.sections, collate_frames)
+
+
+def _streams(config: TrainConfig, processes: Processes, progress: Progress) -> Frames:
     data, network = config.data, student_config(config)
-    if not processes.is_main:
-        processes.wait()  # the main process fills the cache first
-    try:
+    perceived = None
+    with _main_first(processes):
         scenes = load_or_make_targets(data.dataroot, data.version, data.scenes, network.cameras, data.cache, progress)
-    finally:
-        if processes.is_main:
-            processes.wait()
+        if config.model.freeze_perception:
+            perceived = look_at_scenes(config, scenes, processes.device, progress)
     if network.map.num_points != scenes[0].lines.shape[1]:
         raise ConfigurationError(f"targets have lines of 20 points, the network {network.map.num_points}; choose 20")
     sections = split_scenes([scene.key_frames for scene in scenes], data.sequence_parts)
-    images = None
-    if config.stage != "teacher":
+    images, augmentation = None, config.augmentation
+    if perceived is not None:
+        augmentation = NO_AUGMENTATION
+    elif config.stage != "teacher":
         images = ImageSettings(network.image_width, network.image_height)
+    limits = frame_limits(config)
     frames = FrameDataset(
-        scenes, sections, data.dataroot, images, config.augmentation, config.run.seed, data.cache, frame_limits(config)
+        scenes, sections, data.dataroot, images, augmentation, config.run.seed, data.cache, limits, perceived
     )
-    return _loader(config, processes, start, frames, sections, collate)
+    return Frames(frames, sections, collate)
+
+
+@contextmanager
+def _main_first(processes: Processes) -> Iterator[None]:
+    """The main process fills the cache, the others wait and find it filled."""
+    if not processes.is_main:
+        processes.wait()
+    try:
+        yield
+    finally:
+        if processes.is_main:
+            processes.wait()
 
 
 def _sources(config: TrainConfig, progress: Progress) -> list[SceneSource]:
@@ -76,25 +138,6 @@ def _sources(config: TrainConfig, progress: Progress) -> list[SceneSource]:
         sources.append(SceneSource(nuscenes, scene, maps[scene.location]))
         progress(scene.name)
     return sources
-
-
-def _loader(
-    config: TrainConfig,
-    processes: Processes,
-    start: int,
-    frames: Dataset[Any],
-    sections: list[Section],
-    collate_with: Callable[[Any], LoadedBatch[Any]],
-) -> Iterator[LoadedBatch[Any]]:
-    sampler = StreamingSampler(sections, config.run.batch_size, config.run.seed, processes.rank, processes.world_size)
-    sampler.start = start
-    if config.data.workers:
-        _allow_open_files()
-    with warnings.catch_warnings():
-        # One worker per core and more is the user's choice.
-        warnings.filterwarnings("ignore", message="This DataLoader will create")
-        loader = DataLoader(frames, batch_sampler=sampler, collate_fn=collate_with, num_workers=config.data.workers)
-    return iter(loader)
 
 
 def _allow_open_files() -> None:

@@ -18,8 +18,9 @@ from distilldrive_ros.training.batch import TrainingBatch
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch
 from distilldrive_ros.training.pipeline.loaded import LoadedBatch
 from distilldrive_ros.training.stages.stage import TrainedPart, total
-from distilldrive_ros.training.trainer.checkpoints import Checkpoint, CheckpointFolder
+from distilldrive_ros.training.trainer.checkpoints import Checkpoint, CheckpointFolder, write_weights
 from distilldrive_ros.training.trainer.config import TrainConfig
+from distilldrive_ros.training.trainer.held_out import BEST_WEIGHTS_FILE, HeldOut
 from distilldrive_ros.training.trainer.logs import TrainingLog
 from distilldrive_ros.training.trainer.optimizers import build_optimizer, learning_rate, set_learning_rate
 from distilldrive_ros.training.trainer.precision import lower_image_precision
@@ -81,8 +82,10 @@ class Trainer:
         self._stage.forget()
         return found.iteration
 
-    def run(self, batches: Iterator[LoadedBatch[AnyBatch]], start: int) -> TrainingResult:
-        """Train from iteration `start` to the end.
+    def run(
+        self, batches: Iterator[LoadedBatch[AnyBatch]], start: int, held_out: HeldOut | None = None
+    ) -> TrainingResult:
+        """Train from iteration `start` to the end; `held_out`: what to look at in between.
 
         Raises:
             DivergedError: a loss or a gradient is NaN or infinite.
@@ -94,6 +97,8 @@ class Trainer:
         log = TrainingLog(self._folder, start) if processes.is_main else None
         window = _Window()
         loss = float("nan")
+        if held_out is not None and log is not None:
+            held_out.take_up(self._folder)
         quiet = not (processes.is_main and sys.stderr.isatty())
         try:
             with tqdm(total=run.iterations, initial=start, unit="it", disable=quiet, leave=False) as bar:
@@ -104,20 +109,34 @@ class Trainer:
                     window.stepped(terms)
                     bar.update()
                     done = iteration + 1
-                    if done % run.log_interval == 0 or done == run.iterations:
+                    outlook = held_out is not None and self._due(done, run.held_out_interval)
+                    if outlook or self._due(done, run.log_interval):
                         means = window.means(processes)
+                        if held_out is not None and outlook:
+                            means.update(self._look(held_out))
                         loss = means["loss/total"]
                         bar.set_postfix(loss=f"{loss:.3f}", skipped=len(self._skipped))
                         if log is not None:
                             rate = self._optimizer.param_groups[0]["lr"]
                             log.add(done, {**means, "rate": rate, "skipped": len(self._skipped)})
                         window = _Window()
-                    if done % run.checkpoint_interval == 0 or done == run.iterations:
+                    if self._due(done, run.checkpoint_interval):
                         self._save(done)
         finally:
             if log is not None:
                 log.close()
         return TrainingResult(run.iterations, loss, tuple(self._skipped))
+
+    def _due(self, done: int, interval: int) -> bool:
+        return done % interval == 0 or done == self._config.run.iterations
+
+    def _look(self, held_out: HeldOut) -> dict[str, float]:
+        """Losses on the frames held out; the best weights so far are kept."""
+        losses = held_out.losses(self._stage, self._all(iter(held_out.batches)))
+        self._set_modes()
+        if held_out.is_best(losses) and self._processes.is_main:
+            write_weights(self._folder / BEST_WEIGHTS_FILE, self._stage.weights())
+        return losses
 
     def _set_modes(self) -> None:
         """Training mode, but for what the configuration holds still."""
@@ -130,6 +149,14 @@ class Trainer:
                     module.p = 0.0
                 elif isinstance(getattr(module, "dropout", None), float):
                     setattr(module, "dropout", 0.0)  # noqa: B010 - attention modules, ours and torch's
+
+    def _all(self, batches: Iterator[LoadedBatch[AnyBatch]]) -> Iterator[LoadedBatch[AnyBatch]]:
+        """Those of a set that has an end."""
+        while True:
+            try:
+                yield self._next(batches)
+            except StopIteration:
+                return
 
     def _next(self, batches: Iterator[LoadedBatch[AnyBatch]]) -> LoadedBatch[AnyBatch]:
         try:

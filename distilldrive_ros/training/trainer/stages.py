@@ -21,11 +21,14 @@ from distilldrive_ros.models.teacher.network import TeacherNetwork
 from distilldrive_ros.models.weight_files import read_state_dict
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.anchors.anchor_file import read_anchors, read_drive_modes
+from distilldrive_ros.training.diffusion.augmentation import require_mirror_images
+from distilldrive_ros.training.diffusion.distilled import DistilledImitationStage
 from distilldrive_ros.training.diffusion.imitation import ImitationStage
 from distilldrive_ros.training.options import fixed_options, fixed_student, without_generative
 from distilldrive_ros.training.pipeline.frames import FrameLimits
 from distilldrive_ros.training.stages.official import load_exactly, prefixed
 from distilldrive_ros.training.stages.perception import MOTION_PREFIX, PerceptionStage
+from distilldrive_ros.training.stages.planning import PlanningStage
 from distilldrive_ros.training.stages.stage import TrainedPart
 from distilldrive_ros.training.stages.student import StudentStage
 from distilldrive_ros.training.stages.teacher import TeacherStage
@@ -40,6 +43,12 @@ def student_config(config: TrainConfig) -> DistillDriveConfig:
     return chosen if config.model.generative else without_generative(chosen)
 
 
+def teacher_dimensions(config: TrainConfig) -> TeacherConfig:
+    """Dimensions of the teacher. Raises ConfigurationError for an unknown preset."""
+    chosen = teacher_config.preset(config.model.teacher)
+    return teacher_config.fixed(chosen) if config.model.repaired else chosen
+
+
 def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:
     """Dimensions of the camera+LiDAR model. Raises ConfigurationError for an unknown preset."""
     return diffusion_presets.preset(config.model.diffusiondrive)
@@ -47,10 +56,23 @@ def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:
 
 def frame_limits(config: TrainConfig) -> FrameLimits | None:
     """What a frame may hold where a teacher is at work; None where none is. Raises ConfigurationError."""
-    if config.stage == "perception" or (config.stage == "student" and not config.options.distillation):
+    idle = {"perception": True, "student": not config.options.distillation}
+    if idle.get(config.stage, config.stage == "diffusiondrive" and not config.plan_distillation):
         return None
-    teacher = _teacher_config(config)
+    teacher = teacher_dimensions(config)
     return FrameLimits(teacher.max_agents, teacher.max_polylines)
+
+
+def frozen_perception(config: TrainConfig) -> StudentNetwork:
+    """The network whose perception stage 2 leaves as it is; its motion head is untrained.
+
+    Raises:
+        ConfigurationError: the preset is unknown.
+        CheckpointError: the weight file cannot be used.
+    """
+    network = untrained_network(student_config(config), torch.Generator().manual_seed(config.run.seed))
+    _load_perception(network, config)
+    return network.eval()
 
 
 def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
@@ -63,19 +85,29 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     generator = torch.Generator().manual_seed(config.run.seed)
     noise = config.run.seed + rank
     if config.stage == "diffusiondrive":
-        return ImitationStage(_diffusion_network(config, generator), noise)
+        return _imitation_stage(config, generator, noise)
     dimensions = student_config(config)
     anchors = read_anchors(config.model.anchors, dimensions) if config.model.anchors is not None else None
-    if config.stage == "teacher":
-        return TeacherStage(_teacher(config, anchors, generator), value=config.options.value)
     options = fixed_options(config.options) if config.model.repaired else config.options
+    if config.stage == "teacher":
+        teacher = _teacher(config, anchors, generator)
+        return TeacherStage(teacher, value=options.value, value_gradient=options.value_gradient)
     student = untrained_network(dimensions, generator, anchors)
     draw_encoder_biases(student, generator)
     if config.stage == "perception":
         return PerceptionStage(student, options, noise)
     if config.model.perception_weights is not None:
         _load_perception(student, config)
-    return StudentStage(student, _trained_teacher(config, anchors, generator), options, noise)
+    stage = PlanningStage if config.model.freeze_perception else StudentStage
+    return stage(student, _trained_teacher(config, anchors, generator), options, noise)
+
+
+def _imitation_stage(config: TrainConfig, generator: torch.Generator, noise: int) -> ImitationStage:
+    network = _diffusion_network(config, generator)
+    teacher = _trained_teacher(config, None, generator) if config.plan_distillation else None
+    if teacher is None:
+        return ImitationStage(network, noise)
+    return DistilledImitationStage(network, teacher, generator, noise, distillation=config.options.plan_distillation)
 
 
 @torch.no_grad()
@@ -98,20 +130,17 @@ def _diffusion_network(config: TrainConfig, generator: torch.Generator) -> Diffu
         modes = read_drive_modes(config.model.anchors, dimensions)
         with torch.no_grad():
             network.trajectory_head.plan_anchor.copy_(modes)
+    if config.diffusion_augmentation.mirror > 0:
+        require_mirror_images(network.trajectory_head.plan_anchor)
     return network
 
 
 def _teacher(config: TrainConfig, anchors: AnchorSet | None, generator: torch.Generator) -> TeacherNetwork:
-    network = untrained_teacher(_teacher_config(config), generator)
+    network = untrained_teacher(teacher_dimensions(config), generator)
     if anchors is not None:
         set_anchors(network, anchors.motion, anchors.plan)
     draw_encoder_biases(network, generator)
     return network
-
-
-def _teacher_config(config: TrainConfig) -> TeacherConfig:
-    chosen = teacher_config.preset(config.model.teacher)
-    return teacher_config.fixed(chosen) if config.model.repaired else chosen
 
 
 def _trained_teacher(

@@ -16,7 +16,8 @@ from distilldrive_ros.training.trainer.checkpoints import (
 )
 from distilldrive_ros.training.trainer.config import TrainConfig
 from distilldrive_ros.training.trainer.config_file import plain
-from distilldrive_ros.training.trainer.data import batches
+from distilldrive_ros.training.trainer.data import batches, training_frames
+from distilldrive_ros.training.trainer.held_out import HeldOut, divided
 from distilldrive_ros.training.trainer.loop import Trainer, TrainingResult
 from distilldrive_ros.training.trainer.processes import join_processes
 from distilldrive_ros.training.trainer.stages import build_stage
@@ -28,7 +29,8 @@ CONFIG_FILE = "config.yaml"
 def train(
     config: TrainConfig, out: Path, resume: bool, progress: Callable[[str], object] = lambda scene: None
 ) -> TrainingResult:
-    """Train in the folder `out`; leaves `weights.safetensors`, checkpoints, logs and the configuration there.
+    """Train in the folder `out`; leaves `weights.safetensors`, checkpoints, logs and the configuration there, and with
+    frames held out `weights_best.safetensors`.
 
     Args:
         config: what and how.
@@ -54,7 +56,12 @@ def train(
             text = yaml.safe_dump(plain(config), sort_keys=False)
             write_whole_file(out / CONFIG_FILE, lambda stream: stream.write(text.encode()))
         start = trainer.resume() if resume else 0
-        result = trainer.run(batches(config, processes, start, progress), start)
+        learned, apart = divided(config)
+        frames = training_frames(learned, processes, progress)
+        held_out = None
+        if apart is not None and config.run.held_out_interval:
+            held_out = HeldOut(training_frames(apart, processes, progress), apart, processes.device)
+        result = trainer.run(batches(config, processes, start, frames), start, held_out)
         if processes.is_main:
             write_weights(out / WEIGHTS_FILE, stage.weights())
         processes.wait()

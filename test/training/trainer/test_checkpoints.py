@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
+from distilldrive_ros.training.losses.value import ValueGradient
+from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.trainer.checkpoints import (
     Checkpoint,
     CheckpointFolder,
@@ -62,6 +65,18 @@ def test_one_of_another_configuration_is_refused(tmp_path: Path) -> None:
     assert CheckpointFolder(tmp_path, moved, streams=2).latest() is not None
     with pytest.raises(ConfigurationError, match="give --resume"):
         refuse_old_training(CheckpointFolder(tmp_path, CONFIG, streams=2), tmp_path)
+
+
+def test_a_setting_that_came_later_counts_as_its_default(tmp_path: Path) -> None:
+    path = CheckpointFolder(tmp_path, CONFIG, streams=2).save(checkpoint(10))
+    content = torch.load(path, weights_only=True)
+    identity = json.loads(content["identity"])
+    del identity["options.value_gradient"]
+    torch.save({**content, "identity": json.dumps(identity)}, path)
+    assert CheckpointFolder(tmp_path, CONFIG, streams=2).latest() is not None
+    changed = replace(CONFIG, options=TrainingOptions(value_gradient=ValueGradient.VALUE))
+    with pytest.raises(CheckpointError, match=r"options.value_gradient \(None there, 'value' here\)"):
+        CheckpointFolder(tmp_path, changed, streams=2).latest()
 
 
 @pytest.fixture

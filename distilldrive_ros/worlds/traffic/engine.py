@@ -21,7 +21,7 @@ ANSWER_LIMIT_S = 120.0
 POLL_S = 0.02
 PORT_TRIES = 5
 # A SUMO that closed its connection has ended after this time.
-ENDING_S = 1.0
+ENDING_S = 3.0
 
 
 class Engine:

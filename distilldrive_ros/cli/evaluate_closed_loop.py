@@ -1,4 +1,4 @@
-"""`distilldrive evaluate --closed-loop`: models drive through generated worlds, in this process."""
+"""`distilldrive evaluate --closed-loop`: models drive through generated or recorded worlds, in this process."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
 from distilldrive_ros.scene.errors import ConfigurationError
 from distilldrive_ros.worlds.driving.closed_loop import DrivingSettings
 from distilldrive_ros.worlds.driving.following import FOLLOWERS
+from distilldrive_ros.worlds.driving.recorded_worlds import choose_worlds
 from distilldrive_ros.worlds.driving.world_source import GeneratedWorlds
 
 EXIT_PARTIAL = 1
+# Generated worlds where nobody says how many.
+GENERATED = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "closed loop",
         f"needs the engines of `make setup-world`; --model {EXPERT} is the privileged driver of the worlds",
     )
-    group.add_argument("--closed-loop", action="store_true", help="drive through generated worlds instead of bags")
-    group.add_argument("--scenes", type=int, default=5, metavar="N", help="worlds, of seeds --seed on (%(default)s)")
+    group.add_argument("--closed-loop", action="store_true", help="drive through worlds instead of bags")
+    group.add_argument(
+        "--scenes",
+        type=int,
+        metavar="N",
+        help=f"generated worlds, of seeds --seed on ({GENERATED}); with --dataroot: the first of its scenes (all)",
+    )
+    group.add_argument(
+        "--dataroot",
+        type=Path,
+        metavar="DIR",
+        help="drive through the recorded scenes of this nuScenes-schema root, tables and maps; traffic replays the log",
+    )
+    group.add_argument("--version", default="v1.0-mini", help="with --dataroot: folder of the tables (%(default)s)")
+    group.add_argument(
+        "--scene", action="append", default=[], metavar="NAME", help="with --dataroot: this scene; may be repeated"
+    )
     group.add_argument(
         "--kinds", nargs="+", default=[], metavar="KIND", help="kinds of scenarios (default: all in turn)"
     )
@@ -49,12 +67,15 @@ def run(args: argparse.Namespace) -> int:
         DistillDriveError: no world can be made, or a model or a number is wrong; the message says why.
     """
     if args.bags or args.plans:
-        raise ConfigurationError("--closed-loop drives through generated worlds; leave bags and --plans out")
-    if args.scenes < 1 or not 32 <= args.image_width <= 3840:
+        raise ConfigurationError("--closed-loop drives through worlds; leave bags and --plans out")
+    if (args.scenes is not None and args.scenes < 1) or not 32 <= args.image_width <= 3840:
         raise ConfigurationError("--scenes must be 1 or more, --image-width 32 to 3840")
     limit_threads(args.threads)
     driving = DrivingSettings(follower=args.follower, time_limit_s=args.time_limit, route_m=args.route_length)
-    worlds = GeneratedWorlds(args.seed, args.scenes, args.kinds, args.time_limit)
+    worlds = choose_worlds(
+        lambda: GeneratedWorlds(args.seed, args.scenes or GENERATED, args.kinds, args.time_limit),
+        args.dataroot, args.version, args.scene, args.scenes, args.kinds,
+    )  # fmt: skip
     models = _models(args.model, args.device)
     total = len(worlds) * len(models)
     with tqdm(total=total, unit="drive", disable=not sys.stderr.isatty(), leave=False) as bar:
@@ -110,11 +131,14 @@ def _line(model: ModelDrives) -> str:
     if not found["drives"]:
         return f"{model.name}: no drive"
     per_km = "–" if found["collisions_per_km"] is None else f"{found['collisions_per_km']:.2f}"
-    score = f"{100 * found['scores']['score']:.1f}" if found["scores"] else "–"
+    score, extended = (
+        f"{100 * found[name]['score']:.1f}" if found[name] else "–" for name in ("scores", "extended_scores")
+    )
     comfort = f"{100 * found['scores']['comfort']:.1f}" if found["scores"] else "–"
     return (
         f"{model.name}: route completion {100 * found['route_completion']:.1f} %, {per_km} collisions per km "
         f"({found['collisions']}, {found['collisions_at_fault']} at fault), off the road "
-        f"{100 * (found['off_road_share'] or 0.0):.1f} % of the time, comfort {comfort} %, PDMS {score} "
+        f"{100 * (found['off_road_share'] or 0.0):.1f} % of the time, {found['red_lights_run']} of "
+        f"{found['lights_passed']} lights run red, comfort {comfort} %, PDMS {score}, EPDMS {extended} "
         f"over {found['drives']} drives ({found['windows']} windows)"
     )

@@ -91,6 +91,8 @@ def summarise(trials: list[Trial]) -> dict[str, Any]:
         "collision_free": sum(not trial.collisions for trial in trials) / len(trials),
         "hit_nobody": sum(all(hit.from_behind for hit in trial.collisions) for trial in trials) / len(trials),
         "off_road_scenes": sum(trial.off_road_steps > 0 for trial in trials),
+        "lights_passed": sum(trial.lights_passed for trial in trials),
+        "red_lights_run": sum(trial.red_lights_run for trial in trials),
         "kilometres": sum(trial.metres for trial in trials) / 1000,
         "mean_speed": sum(trial.metres for trial in trials) / sum(trial.seconds for trial in trials),
         "comfortable_windows": sum(trial.comfortable for trial in trials) / windows,
@@ -134,12 +136,15 @@ def _say(summary: dict[str, Any], trials: list[Trial]) -> None:
             print(f"{trial.name}: {how} {hit.category} at {hit.time_s:.1f} s, {hit.ego_speed:.1f} m/s")
         if trial.off_road_steps:
             print(f"{trial.name}: off the road for {trial.off_road_steps} steps")
+        if trial.red_lights_run:
+            print(f"{trial.name}: {trial.red_lights_run} red light(s) run")
     commands = ", ".join(f"{name} {share:.0%}" for name, share in summary["key_frame_commands"].items())
     routes = ", ".join(f"{name} {count}" for name, count in sorted(summary["routes"].items()))
     print(
         f"{summary['scenes']} scenes, {summary['kilometres']:.1f} km: {summary['collision_free']:.1%} free of "
         f"collisions ({summary['hit_nobody']:.1%} but for being hit from behind), "
-        f"{summary['off_road_scenes']} off the road"
+        f"{summary['off_road_scenes']} off the road, {summary['red_lights_run']} of {summary['lights_passed']} "
+        "traffic lights run red"
     )
     print(
         f"comfort {summary['comfortable_windows']:.1%} of windows, hardest braking {-summary['hardest_braking']:.1f} "

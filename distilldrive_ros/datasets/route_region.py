@@ -45,7 +45,7 @@ def road_areas(expansion: MapExpansion, area: shapely.Polygon) -> RoadAreas:
         lanes,
         cut(expansion.drivable_areas.near(area)),
         cut(expansion.carparks.near(area)),
-        cut(expansion.intersections.near(area) or _crossing_connectors(lanes)),
+        cut(expansion.intersections.near(area) or crossing_connectors(lanes)),
     )
 
 
@@ -97,8 +97,8 @@ class RouteRegion:
         return tuple(out)
 
 
-def _crossing_connectors(lanes: Iterable[Lane]) -> list[BaseGeometry]:
-    """Areas of connectors whose centre lines cross another's."""
+def crossing_connectors(lanes: Iterable[Lane]) -> list[BaseGeometry]:
+    """Where roads meet, as lanes say it: areas of connectors whose centre lines cross another's."""
     connectors = [lane for lane in lanes if lane.is_connector]
     lines = [lane.centerline for lane in connectors]
     crossing = set()

@@ -97,6 +97,12 @@ def test_simulation_adds_the_simulator_and_a_graph_that_loses_nothing(tmp_path):
     assert "sensor_reliability" not in real_time.programs[0].parameters
     with pytest.raises(ConfigurationError, match="scenes:=0"):
         plan_simulation({"scenes": "0"})
+    assert "dataroot" not in simulator.parameters
+    words = command_line(plan_simulation({"model": "ctra"}).programs[-1])
+    assert not [word for word in words if word.endswith(":=[]")], "rcl takes an empty list for nothing at all"
+    recorded = plan_simulation({"dataroot": str(tmp_path), "scene_names": "scene-0061,scene-0103"}).programs[-1]
+    assert recorded.parameters["dataroot"] == str(tmp_path.resolve())
+    assert recorded.parameters["scene_names"] == ("scene-0061", "scene-0103")
 
 
 def test_replay_with_an_evaluator_and_a_privileged_model(tmp_path):

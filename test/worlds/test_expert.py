@@ -207,7 +207,7 @@ def test_it_drives_in_traffic_without_touching_anybody(scenario: Scenario) -> No
     pytest.importorskip("traci", reason="the engines of driving worlds are not installed (make setup-world)")
     trial = run_trial(scenario)
     assert trial.collisions == ()
-    assert trial.off_road_steps == 0
+    assert trial.off_road_steps == trial.red_lights_run == 0
     assert trial.metres > 15.0
     assert trial.hardest_braking > -6.5
     assert trial.agents > 0

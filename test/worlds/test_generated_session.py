@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import shapely
 
 from distilldrive_ros.scene.command import Command
 from distilldrive_ros.scene.errors import WorldError
-from distilldrive_ros.worlds.scenarios.scenario import Scenario, ScenarioKind
+from distilldrive_ros.worlds.scenarios.scenario import Scenario, ScenarioKind, draw_scenario
+from distilldrive_ros.worlds.traffic.engine import limited
 from distilldrive_ros.worlds.traffic.session import GeneratedSession
 from distilldrive_ros.worlds.world import EgoState, Snapshot
 
@@ -105,6 +107,18 @@ def test_an_ego_that_is_nowhere_is_refused() -> None:
         pytest.raises(WorldError, match="not finite"),
     ):
         session.step(EgoState(np.array([math.nan, 0.0]), 0.0, 0.0))
+
+
+def test_an_engine_that_hangs_is_ended_with_one_clear_error() -> None:
+    session = GeneratedSession(draw_scenario(3, [ScenarioKind.EMPTY]))
+    assert session._engine is not None and session._engine._process is not None
+    process = session._engine._process
+    limited(session._engine._connection, 0.5)
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(WorldError, match=r"has not answered for 120 s and was ended; .* take another seed"):
+        session.step(session.snapshot.ego)
+    assert process.poll() is not None
+    session.close()
 
 
 def test_a_missing_engine_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

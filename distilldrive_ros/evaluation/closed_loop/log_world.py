@@ -17,9 +17,11 @@ from distilldrive_ros.planning.pdm.world import (
     NavsimWorld,
     ObjectKind,
     ObjectTracks,
+    RedLight,
 )
 from distilldrive_ros.worlds.driving.drive_log import DriveLog
 from distilldrive_ros.worlds.driving.ground_truth import lane_route, place_areas
+from distilldrive_ros.worlds.driving.red_lights import ruled_connectors
 
 Array = NDArray[np.float64]
 
@@ -45,6 +47,7 @@ class LogWorld:
         areas = place_areas(log.place)
         self._polygons = area_polygons(areas)
         self._route = lane_route(areas, log.route)
+        self._ruled = ruled_connectors(log.place, log.route)
 
     @property
     def steps(self) -> int:
@@ -83,8 +86,19 @@ class LogWorld:
             tracks.poses[:, window], tracks.velocities[:, window], tracks.present[:, window],
         )  # fmt: skip
         return NavsimWorld(
-            EgoStart(*self.states[start].tolist()), self._polygons, self._route.lanes, self._route.centerline, objects
-        )
+            EgoStart(*self.states[start].tolist()), self._polygons, self._route.lanes, self._route.centerline, objects,
+            self._red_lights(start, steps),
+        )  # fmt: skip
+
+    def _red_lights(self, start: int, steps: int) -> tuple[RedLight, ...]:
+        """Connectors that are closed at some instant from one on, for so many; nothing is known after the drive."""
+        closed = self.log.closed[start : start + steps]
+        out = []
+        for token, lanes in self._ruled.items():
+            red = np.array([token in now for now in closed])
+            if red.any():
+                out += [RedLight(lane.token, lane.polygon, red) for lane in lanes]
+        return tuple(out)
 
     def whole_drive(self) -> tuple[Drives, NavsimWorld]:
         """The drive as one proposal, and the world in which it took place."""

@@ -21,8 +21,9 @@ PROTOCOL = (
     "The vehicle (NAVSIM's, 5.18 x 2.30 m, a kinematic bicycle) follows each plan until the next one; the traffic "
     "reacts to it. A drive ends at its goal, with a collision, with the vehicle's middle off the road, or by time. "
     "Collisions at fault by NAVSIM's rule. PDMS over windows of 4 s, one per second, of what was driven, then the mean "
-    "over the drives; progress is relative to the proposal of pdm_closed from the same instant. Traffic lights are not "
-    "scored."
+    "over the drives; progress is relative to the proposal of pdm_closed from the same instant. EPDMS over the same "
+    "windows, without extended comfort and without the human filter: there is no human driver here. A light counts as "
+    "red for who reaches it while it is red (yellow does not count); recorded worlds know no lights."
 )
 SCORES = {
     "no_at_fault_collision": "no collision at fault (NC)",
@@ -32,6 +33,12 @@ SCORES = {
     "time_to_collision": "time to collision (TTC)",
     "comfort": "comfort (C)",
     "score": "PDMS",
+}
+EXTENDED_SCORES = {
+    "traffic_light": "traffic lights (TLC)",
+    "lane_keeping": "lane keeping (LK)",
+    "history_comfort": "comfort with the past (HC)",
+    "score": "EPDMS",
 }
 
 
@@ -97,9 +104,11 @@ def summary_table(models: Sequence[ModelDrives]) -> Markup:
         ("left the road for good", *(str(s["ends"].get("off_road", 0)) for s in found)),
         ("time off the road", *(_percent(s["off_road_share"]) for s in found)),
         ("time braking without a plan", *(_percent(s["braked_share"]) for s in found)),
+        ("red lights run, of those passed", *(f"{s['red_lights_run']} of {s['lights_passed']}" for s in found)),
         ("windows", *(str(s["windows"]) for s in found)),
     ]
-    rows += [(words, *(_percent(s["scores"].get(name)) for s in found)) for name, words in SCORES.items()]
+    for part, words_of in (("scores", SCORES), ("extended_scores", EXTENDED_SCORES)):
+        rows += [(words, *(_percent(s[part].get(name)) for s in found)) for name, words in words_of.items()]
     return table(("", *(model.name for model in models)), rows, class_="numbers")
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from distilldrive_ros.evaluation.closed_loop.log_world import LogWorld
+from distilldrive_ros.evaluation.navsim.closed_loop import history_before
 from distilldrive_ros.planning.pdm.collisions import no_at_fault_collision
 from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.epdms import EpdmsScores, score_epdms
 from distilldrive_ros.planning.pdm.pdms import PdmsScores, score_pdms
 from distilldrive_ros.planning.pdm.planner import plan_pdm_closed
 from distilldrive_ros.planning.pdm.world import EGO_STATES
@@ -29,6 +31,27 @@ SUB_SCORES = (
     "comfort",
     "score",
 )
+# The same of EPDMS, by the names of `planning.pdm.epdms.EpdmsScores`. Extended comfort compares plans of 4 s, which not
+# all models make: it and its weight are left out, as NAVSIM does where it has no plan before.
+EXTENDED_SUB_SCORES = (
+    "no_at_fault_collision",
+    "drivable_area",
+    "driving_direction",
+    "traffic_light",
+    "ego_progress",
+    "time_to_collision",
+    "lane_keeping",
+    "history_comfort",
+    "score",
+)
+
+
+@dataclass(frozen=True)
+class ScoredWindow:
+    """4 s of a drive; number 1 of each score is what was driven, number 0 the proposal of `pdm_closed`."""
+
+    pdms: PdmsScores
+    epdms: EpdmsScores
 
 
 @dataclass(frozen=True)
@@ -37,8 +60,10 @@ class DriveResult:
 
     `driven_m` along the route; `completion` of the way to the goal, 0 to 1. `collided`: it touched somebody;
     `at_fault`: and could have helped it, by the rule of NAVSIM (`planning.pdm.collisions`). `off_road_share`,
-    `braked_share`: parts of the steps with a corner off the road, or braking for want of a plan. `scores`: mean of the
-    PDMS and its parts over `windows` of 4 s, one per second; empty for drives of less.
+    `braked_share`: parts of the steps with a corner off the road, or braking for want of a plan. `lights_passed`:
+    traffic lights that it drove past, of which `red_lights_run` were red. `scores`, `extended_scores`: means of PDMS
+    and EPDMS and their parts over `windows` of 4 s, one per second; empty for drives of less. Times of `events` count
+    from the beginning.
     """
 
     world: str
@@ -53,18 +78,24 @@ class DriveResult:
     braked_share: float
     plans: int
     refused_plans: int
+    lights_passed: int
+    red_lights_run: int
     windows: int
     scores: dict[str, float]
+    extended_scores: dict[str, float]
     events: tuple[DriveEvent, ...]
 
     @property
     def sentence(self) -> str:
         """The drive in one line."""
         fault = ", at fault" if self.at_fault else ", not at fault" if self.collided else ""
-        score = f", PDMS {100 * self.scores['score']:.1f}" if self.windows else ""
+        red = f", {self.red_lights_run} red light(s) run" if self.red_lights_run else ""
+        score = ""
+        if self.windows:
+            score = f", PDMS {100 * self.scores['score']:.1f}, EPDMS {100 * self.extended_scores['score']:.1f}"
         return (
             f"{self.world}: {self.end.value}{fault} after {self.duration_s:.1f} s, {self.driven_m:.0f} m, "
-            f"{100 * self.completion:.0f} % of the route{score}"
+            f"{100 * self.completion:.0f} % of the route{red}{score}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -83,6 +114,7 @@ def drive_result(log: DriveLog) -> DriveResult:
     collided = any(event.kind is EventKind.COLLISION for event in log.events)
     world = LogWorld(log)
     windows = score_windows(world)
+    begin_ns = log.snapshots[0].time_ns
     return DriveResult(
         world=log.name,
         description=log.description,
@@ -96,9 +128,12 @@ def drive_result(log: DriveLog) -> DriveResult:
         braked_share=sum(log.braked[1:]) / steps,
         plans=len(log.plans),
         refused_plans=log.refused_plans,
+        lights_passed=log.lights_passed,
+        red_lights_run=log.red_lights_run,
         windows=len(windows),
-        scores={name: _mean([float(getattr(w, name)[1]) for w in windows]) for name in SUB_SCORES} if windows else {},
-        events=tuple(log.events),
+        scores=_driven_means([w.pdms for w in windows], SUB_SCORES),
+        extended_scores=_driven_means([w.epdms for w in windows], EXTENDED_SUB_SCORES),
+        events=tuple(replace(event, time_ns=event.time_ns - begin_ns) for event in log.events),
     )
 
 
@@ -108,10 +143,10 @@ def at_fault(world: LogWorld) -> bool:
     return bool(no_at_fault_collision(drive, surroundings.objects)[0] < 1.0)
 
 
-def score_windows(world: LogWorld) -> list[PdmsScores]:
-    """PDMS of 4 s each, one per second and one that ends with the drive; number 1 of each is what was driven.
+def score_windows(world: LogWorld) -> list[ScoredWindow]:
+    """Scores of 4 s each, one per second and one that ends with the drive.
 
-    Number 0 is the proposal of `pdm_closed` from the same instant, to which progress is relative.
+    Progress is relative to the better of the drive and the proposal of `pdm_closed` from the same instant.
     """
     last = world.steps - EGO_STATES
     if last < 0:
@@ -122,7 +157,8 @@ def score_windows(world: LogWorld) -> list[PdmsScores]:
         reference = plan_pdm_closed(surroundings).states
         driven = world.states[start : start + EGO_STATES]
         drives = locate(np.stack([reference, driven]), surroundings, world.log.vehicle)
-        out.append(score_pdms(surroundings, drives))
+        epdms = score_epdms(surroundings, drives, history_before(world.states, start))
+        out.append(ScoredWindow(score_pdms(surroundings, drives), epdms))
     return out
 
 
@@ -151,9 +187,21 @@ def summary(results: Sequence[DriveResult]) -> dict[str, Any]:
         "off_road_share": by_time("off_road_share"),
         "braked_share": by_time("braked_share"),
         "refused_plans": sum(r.refused_plans for r in results),
+        "lights_passed": sum(r.lights_passed for r in results),
+        "red_lights_run": sum(r.red_lights_run for r in results),
         "windows": sum(r.windows for r in scored),
-        "scores": {name: _mean([r.scores[name] for r in scored]) for name in SUB_SCORES} if scored else {},
+        "scores": _means([r.scores for r in scored], SUB_SCORES),
+        "extended_scores": _means([r.extended_scores for r in scored], EXTENDED_SUB_SCORES),
     }
+
+
+def _driven_means(windows: Sequence[PdmsScores] | Sequence[EpdmsScores], names: Sequence[str]) -> dict[str, float]:
+    return _means([{name: float(getattr(w, name)[1]) for name in names} for w in windows], names)
+
+
+def _means(rows: Sequence[Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:
+    """Means by name; empty where there are no rows."""
+    return {name: _mean([row[name] for row in rows]) for name in names} if rows else {}
 
 
 def _mean(values: Sequence[float]) -> float:

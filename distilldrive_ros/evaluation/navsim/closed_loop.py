@@ -138,12 +138,7 @@ class WindowScorer:
         world = self.worlds.world(start, past[start], objects)
         reference = plan_pdm_closed(world, fidelity=self.fidelity).states
         drives = locate(np.stack([reference, driven]), world)
-        known = [start - back for back in HISTORY_STEPS if back <= start]
-        history = None
-        if known:
-            times = [(number - start) * TIME_STEP_S for number in known]
-            history = past_states(past[[*known, start]], [*times, 0.0], self.fidelity.uniform_history)
-        epdms = score_epdms(world, drives, history, self.fidelity)
+        epdms = score_epdms(world, drives, history_before(past, start, self.fidelity), self.fidelity)
         if agrees is not None:
             epdms = with_extended_comfort(epdms, np.array([1.0, float(agrees)]))
         pdms = score_pdms(world, drives, self.fidelity)
@@ -156,6 +151,15 @@ class WindowScorer:
             states = self.worlds.ego[None, start : start + EGO_STATES]
             self._humans[start] = score_epdms(world, locate(states, world), None, self.fidelity)
         return self._humans[start]
+
+
+def history_before(states: Array, start: int, fidelity: Fidelity = COMPATIBLE) -> Array | None:
+    """Of the states (T, 11) of a drive, those before an instant as NAVSIM gives them; None at its beginning."""
+    known = [start - back for back in HISTORY_STEPS if back <= start]
+    if not known:
+        return None
+    times = [(number - start) * TIME_STEP_S for number in known]
+    return past_states(states[[*known, start]], [*times, 0.0], fidelity.uniform_history)
 
 
 def _agrees(plans: Mapping[int, Array], start: int) -> bool | None:

@@ -78,6 +78,9 @@ SIMULATION_ARGUMENTS = (
     LaunchArgument("scenes", "1", "worlds to drive in, one after the other"),
     LaunchArgument("seed", "0", "of the first world; the next ones follow"),
     LaunchArgument("kinds", "", "kinds of scenarios, separated by commas; empty: all, in turn"),
+    LaunchArgument("dataroot", "", "nuScenes-schema root whose recorded scenes are driven; empty: generated worlds"),
+    LaunchArgument("version", "v1.0-mini", "with dataroot: folder of the tables"),
+    LaunchArgument("scene_names", "", "with dataroot: scenes, separated by commas; empty: the first ones"),
     LaunchArgument("lock_step", "true", "time stands still until each plan is there (deterministic)", BOOLEAN),
     LaunchArgument("output", "", "JSON file for the results of all drives; empty: none"),
     *(argument for argument in GRAPH_ARGUMENTS if argument.name != "use_sim_time"),
@@ -190,9 +193,12 @@ def plan_simulation(given: Mapping[str, str]) -> GraphPlan:
     """
     values = resolve(SIMULATION_ARGUMENTS, given)
     table, lock_step = table_of("simulator"), values["lock_step"] == "true"
-    parameters: dict[str, Any] = {
-        name: table[name].from_text(values[name]) for name in ("scenes", "seed", "kinds", "lock_step")
-    }
+    names = ("scenes", "seed", "kinds", "lock_step", "version", "scene_names")
+    given_values = {name: table[name].from_text(values[name]) for name in names}
+    # ROS has no empty list on a command line; an empty one is the default of each.
+    parameters: dict[str, Any] = {name: value for name, value in given_values.items() if value != ()}
+    if values["dataroot"]:
+        parameters["dataroot"] = str(Path(values["dataroot"]).expanduser().resolve())
     awaited = awaited_topics(_awaited_sensors(values), _privileged(values))
     parameters["wait_for_subscribers"] = (*awaited, "/odometry:2", "/sample_info")
     # Loading a model and drawing a place take their time on a small machine.

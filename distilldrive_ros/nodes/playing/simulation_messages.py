@@ -65,6 +65,8 @@ class SimulationMessages:
     def __init__(self, session: WorldSession, rig: Rig, scene_token: str, start_ns: int) -> None:
         """Prepare the messages' forms. `scene_token`: another one for every drive, so that models forget the last."""
         self._rig, self._start_ns = rig, start_ns
+        # A world's own time need not begin at 0.
+        self._begin_ns = self.stamp_ns(session.snapshot.time_ns)
         self._sensors = rig_sensors(rig)
         self._layers = PlaceLayers(session.place)
         self._region = WorldTruth(session).region
@@ -85,14 +87,14 @@ class SimulationMessages:
 
     def transforms(self) -> StampedBytes:
         """/tf_static, which late listeners get, too."""
-        message = static_transforms(self._start_ns, self._sensors)
-        return TF_STATIC, self._start_ns, serialised(message, FIXED_TOPICS[TF_STATIC][0])
+        message = static_transforms(self._begin_ns, self._sensors)
+        return TF_STATIC, self._begin_ns, serialised(message, FIXED_TOPICS[TF_STATIC][0])
 
     def calibration(self) -> Iterator[StampedBytes]:
         """A camera_info of every camera, ahead of the first pictures."""
         for camera in self._rig.cameras:
-            info = bytes(self._infos[camera.channel].fill([self._start_ns]))
-            yield camera_info_topic(camera.channel), self._start_ns, info
+            info = bytes(self._infos[camera.channel].fill([self._begin_ns]))
+            yield camera_info_topic(camera.channel), self._begin_ns, info
 
     def ego(self, time_ns: int, ego: EgoState) -> Iterator[StampedBytes]:
         """Transform and odometry; once for every instant, and never back in time."""

@@ -39,9 +39,10 @@ from distilldrive_ros.nodes.running.diagnostics import DiagnosticsPublisher, Lev
 from distilldrive_ros.nodes.running.guard import CallbackGuard
 from distilldrive_ros.nodes.running.guarded_inputs import GuardedInputs, gone_on_failure
 from distilldrive_ros.nodes.running.listener_gate import parse_awaited
-from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError
+from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError, WorldError
 from distilldrive_ros.worlds.driving.closed_loop import STEP_NS, ClosedLoop, DrivingSettings
 from distilldrive_ros.worlds.driving.drive_log import EndReason
+from distilldrive_ros.worlds.driving.recorded_worlds import choose_worlds
 from distilldrive_ros.worlds.driving.sensor_set import Sensors
 from distilldrive_ros.worlds.driving.world_source import GeneratedWorlds, WorldSource
 from distilldrive_ros.worlds.rig import nominal_rig
@@ -57,9 +58,10 @@ _CLOCK_TICK_NS = 10_000_000
 
 @dataclass
 class SimulationResult:
-    """What was driven. `error`: why it ended early."""
+    """What was driven. `left_out`: why worlds were not; `error`: why it ended early."""
 
     drives: list[DriveResult] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     error: DistillDriveError | None = None
 
 
@@ -76,6 +78,7 @@ class SimulatorNode(PlayingNode[SimulationResult]):
 
         Raises:
             ConfigurationError: a parameter is wrong.
+            DatasetError, WorldError: there are no such worlds.
         """
         super().__init__("simulator", SimulationResult(), **node_arguments)
         with gone_on_failure(self):
@@ -101,7 +104,11 @@ class SimulatorNode(PlayingNode[SimulationResult]):
             settings.route_length,
             settings.arrival,
         )
-        self._worlds = worlds or GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit)
+        self._worlds = worlds or choose_worlds(
+            lambda: GeneratedWorlds(settings.seed, settings.scenes, settings.kinds, settings.time_limit),
+            settings.dataroot, settings.version, settings.scene_names,
+            None if settings.scene_names else settings.scenes, settings.kinds,
+        )  # fmt: skip
         self._rig = nominal_rig(settings.image_width)
         self._inbox = PlanInbox(self._stop)
         self._pacer = ReplayPacer(settings.rate, self._stop)
@@ -134,7 +141,7 @@ class SimulatorNode(PlayingNode[SimulationResult]):
             self._still.cancel()
 
     def _failed(self) -> bool:
-        return any(drive.end is EndReason.ENGINE_FAILED for drive in self.result.drives)
+        return bool(self.result.left_out) or any(d.end is EndReason.ENGINE_FAILED for d in self.result.drives)
 
     def _exits_at_end(self) -> bool:
         return self._settings.exit_at_end
@@ -152,13 +159,25 @@ class SimulatorNode(PlayingNode[SimulationResult]):
         for number in range(len(self._worlds)):
             if self._stop.is_set():
                 break
-            session = self._worlds.open(number)
+            try:
+                session = self._worlds.open(number)
+            except WorldError as error:
+                self.result.left_out.append(str(error))
+                self.get_logger().warning(f"drive {number + 1} of {len(self._worlds)} is left out: {error}")
+                continue
             try:
                 self._drive_one(session, number)
             finally:
                 session.close()
+        if self.result.left_out and not self.result.drives:
+            raise WorldError(f"no world can be driven in: {self.result.left_out[0]}")
         if settings.output:
-            document = {"summary": summary(self.result.drives), "drives": [d.to_json() for d in self.result.drives]}
+            drives = self.result.drives
+            document = {
+                "summary": summary(drives),
+                "drives": [drive.to_json() for drive in drives],
+                "left_out": self.result.left_out,
+            }
             write_whole(Path(settings.output), json.dumps(document, indent=2) + "\n")
         if self.context.ok():
             await_delivery(list(self._offered.values()), self._stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,7 @@ class Corridor:
 
 
 def corridor(path: Path, width: float, corners: Array, velocities: Array) -> Corridor:
-    """Objects with corners (N, 4, 2) and velocities (N, 2) in a corridor of that width around a path."""
+    """Objects with corners (N, K, 2) and velocities (N, 2) in a corridor of that width around a path."""
     centers = corners.mean(axis=1)
     radii = np.linalg.norm(corners - centers[:, None], axis=-1).max(axis=1)
     rows = np.flatnonzero(path.near(centers, radii + width / 2))
@@ -76,3 +77,10 @@ def corridor(path: Path, width: float, corners: Array, velocities: Array) -> Cor
     heading = path.poses(along.mean(axis=1))[:, 2]
     speed = np.cos(heading) * velocities[rows, 0] + np.sin(heading) * velocities[rows, 1]
     return Corridor(along.min(axis=1), along.mean(axis=1), speed)
+
+
+def joined(corridors: Sequence[Corridor]) -> Corridor:
+    """All objects of several corridors around the same path."""
+    none = [Corridor(np.zeros(0), np.zeros(0), np.zeros(0))]
+    names = ("rear", "middle", "speed")
+    return Corridor(*(np.concatenate([getattr(c, name) for c in (*none, *corridors)]) for name in names))

@@ -13,14 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from distilldrive_ros.geometry.paths import Path
 from distilldrive_ros.planning.pdm.contacts import object_corners
 from distilldrive_ros.planning.pdm.drives import locate
 from distilldrive_ros.planning.pdm.fidelity import COMPATIBLE, Fidelity
-from distilldrive_ros.planning.pdm.idm import IdmParameters, corridor
+from distilldrive_ros.planning.pdm.idm import Corridor, IdmParameters, corridor, joined
 from distilldrive_ros.planning.pdm.pdms import score_pdms
+from distilldrive_ros.planning.pdm.rules import traffic_lights
 from distilldrive_ros.planning.pdm.simulator import simulate
 from distilldrive_ros.planning.pdm.vehicle import PACIFICA
 from distilldrive_ros.planning.pdm.world import (
@@ -56,8 +58,8 @@ NEAREST: dict[ObjectKind | None, int] = {
 class PdmPlan:
     """The chosen proposal: reference poses (41, 3) and simulated states (41, 11) in the world's frame.
 
-    `score` is its PDMS against the forecasts; `scores` (21,) and `all_states` (21, 41, 11) are those of all proposals,
-    offset by offset.
+    `score` is its PDMS against the forecasts, 0 where it runs a red light; `scores` (21,) and `all_states`
+    (21, 41, 11) are those of all proposals, offset by offset.
     """
 
     references: Array
@@ -73,14 +75,16 @@ def plan_pdm_closed(
     """Plan for a scene, from its map, its route and the objects as they are now.
 
     Args:
-        world: the scene; of its objects only the first instant is used.
+        world: the scene; of its objects and lights only the first instant is used. A closed connector is stopped at.
         speed_limit: of the route, m/s.
         fidelity: as for the scorers.
     """
-    forecast = replace(world, objects=forecast_objects(world))
+    closed = tuple(replace(light, red=np.ones(EGO_STATES, bool)) for light in world.red_lights if light.red[0])
+    forecast = replace(world, objects=forecast_objects(world), red_lights=closed)
     references = _proposals(forecast, speed_limit)
     states = simulate(references, world.ego, fidelity)
-    scores = score_pdms(forecast, locate(states, forecast), fidelity).score
+    drives = locate(states, forecast)
+    scores = score_pdms(forecast, drives, fidelity).score * traffic_lights(drives.corners, closed)
     best = int(scores.argmax())
     return PdmPlan(references[best], states[best], float(scores[best]), scores, states)
 
@@ -121,14 +125,21 @@ def _proposals(world: NavsimWorld, speed_limit: float) -> Array:
     out = []
     for offset in LATERAL_OFFSETS_M:
         path = middle.shifted(offset)
-        positions = _follow(path, world, targets, corners)
+        positions = _follow(path, world, targets, corners, _closed(path, world))
         out.append(path.poses(positions))
     poses = np.concatenate(out)
     poses[:, 0] = [world.ego.x, world.ego.y, world.ego.heading]
     return poses
 
 
-def _follow(path: Path, world: NavsimWorld, targets: Array, corners: Array) -> Array:
+def _closed(path: Path, world: NavsimWorld) -> Corridor:
+    """Closed connectors, as what stands in the way."""
+    rings = [shapely.get_coordinates(light.polygon.exterior) for light in world.red_lights]
+    still = np.zeros((1, 2))
+    return joined([corridor(path, PACIFICA.width, ring[None], still) for ring in rings])
+
+
+def _follow(path: Path, world: NavsimWorld, targets: Array, corners: Array, closed: Corridor) -> Array:
     """Distances (targets + brakings, 41) along a path of drivers with these target speeds, and of those who stop."""
     driver = IdmParameters()
     brakings = -np.array(BRAKINGS)
@@ -140,7 +151,8 @@ def _follow(path: Path, world: NavsimWorld, targets: Array, corners: Array) -> A
     out[:, 0] = position
     for step in range(EGO_STATES - 1):
         if step % LEAD_UPDATE_STEPS == 0:
-            ahead = corridor(path, PACIFICA.width, corners[:, step], world.objects.velocities[:, step])
+            objects = corridor(path, PACIFICA.width, corners[:, step], world.objects.velocities[:, step])
+            ahead = joined([objects, closed])
         driven = slice(len(targets))
         gap, lead_speed = ahead.lead(position[driven], PACIFICA.front_length)
         following = driver.accelerate(speed[driven], targets, gap, lead_speed)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distilldrive_ros.datasets.can_bus import FOLDER as CAN_BUS
 from distilldrive_ros.datasets.nuscenes import NuScenes
 from distilldrive_ros.datasets.nuscenes_writer.scene_tables import write_json
 from distilldrive_ros.datasets.nuscenes_writer.taxonomy import visibility_level
@@ -17,6 +18,7 @@ from distilldrive_ros.datasets.records import SampleData, Scene
 from distilldrive_ros.datasets.tables import Row
 from distilldrive_ros.geometry.poses import planar_pose, quaternion_from_rotation, rotation_from_quaternion, yaw_of
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.dataset.generation import require_generation, with_generation
 from distilldrive_ros.worlds.dataset.recorded_scene import RecordedJob, render_scene, rendered_rows
 from distilldrive_ros.worlds.dataset.root import replace_json, unwritable
 from distilldrive_ros.worlds.dataset.workers import run_jobs
@@ -112,10 +114,11 @@ class RootRendering:
         return RenderReport(tuple(s.name for s in done), len(self.scenes) - len(missing), tuple(failures))
 
     def _claim(self) -> None:
-        out, settings = self._order.out, out_settings(self._order)
+        out, settings = self._order.out, with_generation(out_settings(self._order))
         path = out / WORKSHOP / "settings.json"
         if path.is_file():
             begun = json.loads(path.read_text(encoding="utf-8"))
+            require_generation(out, begun)
             if begun != settings:
                 raise WorldError(f"{out} was begun with {begun}; use the same again, or another --out")
             return
@@ -134,16 +137,19 @@ class RootRendering:
         )
 
     def _write_tables(self, scenes: Sequence[Scene]) -> None:
-        """Tables of the scenes that are there, and their maps."""
+        """Tables of the scenes that are there, their maps, and what their vehicles themselves measured."""
         order = self._order
         seen: dict[str, tuple[int, float | None]] = {}
         for scene in scenes:
             seen.update(json.loads(self._result(scene).read_text(encoding="utf-8")))
         rows = {scene.token: rendered_rows(self._nuscenes, scene, order.sweeps) for scene in scenes}
         tables = rendered_tables(self._nuscenes, scenes, rows, seen, order.width)
-        for name in {row["filename"] for row in tables["map"]} | {
-            f"maps/expansion/{s.location}.json" for s in scenes
-        }:  # fmt: skip
+        measured = (f for s in scenes for f in (order.dataroot / CAN_BUS).glob(f"{s.name}_*.json"))
+        for name in (
+            {row["filename"] for row in tables["map"]}
+            | {f"maps/expansion/{s.location}.json" for s in scenes}
+            | {f"{CAN_BUS}/{file.name}" for file in measured}
+        ):
             source, target = order.dataroot / name, order.out / name
             if source.is_file() and not target.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)

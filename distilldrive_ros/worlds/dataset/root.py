@@ -13,6 +13,7 @@ from typing import Any
 
 from distilldrive_ros.datasets.nuscenes_writer.scene_tables import SHARED_TABLES, write_json
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.dataset.generation import require_generation, with_generation
 
 VERSION = "v1.0-world"
 TABLES_FOLDER = "tables"
@@ -42,7 +43,8 @@ class WorldRoot:
             settings: what all scenes of the root share; a root takes scenes of one kind only.
 
         Raises:
-            WorldError: the folder holds something else, was begun with other settings, is in use or not writable.
+            WorldError: the folder holds something else, was begun with other settings or by another version, is in
+                use or not writable.
         """
         try:
             self._claim()
@@ -67,9 +69,10 @@ class WorldRoot:
     def _settle(self, settings: Mapping[str, Any]) -> None:
         path = self._workshop / _SETTINGS_FILE
         if not path.is_file():
-            replace_json(path, settings)
+            replace_json(path, with_generation(settings))
             return
         begun = _read_json(path)
+        require_generation(self.root, begun)
         wrong = [name for name in settings if begun.get(name) != settings[name]]
         if wrong:
             said = ", ".join(f"{name} {begun.get(name)}" for name in wrong)

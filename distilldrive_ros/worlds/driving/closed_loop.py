@@ -18,6 +18,7 @@ from distilldrive_ros.worlds.driving.drive_log import DriveLog, EndReason, Event
 from distilldrive_ros.worlds.driving.following import FOLLOWERS, Follower, reference_of
 from distilldrive_ros.worlds.driving.hazards import DrivableGround, touched
 from distilldrive_ros.worlds.driving.plan import DrivingPlan
+from distilldrive_ros.worlds.driving.red_lights import LightWatch
 from distilldrive_ros.worlds.driving.route_progress import RouteProgress
 from distilldrive_ros.worlds.driving.vehicle import driven, ego_of, state_of
 from distilldrive_ros.worlds.interpolation import ego_between
@@ -76,6 +77,7 @@ class ClosedLoop:
             )
         self._session, self._settings, self._vehicle = session, settings or DrivingSettings(), vehicle
         self._ground = DrivableGround(session.place)
+        self._lights = LightWatch(session.place, session.route, vehicle)
         self.snapshot = self.previous = session.snapshot
         self._state = state_of(self.snapshot.ego)
         self._progress = RouteProgress(session.route, self.snapshot.ego.position, self._settings.route_m)
@@ -198,6 +200,13 @@ class ClosedLoop:
         log.snapshots.append(self.snapshot)
         log.braked.append(self._braking)
         log.completion, log.driven_m = self._progress.completion, self._progress.driven_m
+        lights = self._lights.update(self.snapshot)
+        log.closed.append(lights.closed)
+        log.lights_passed += len(lights.entered)
+        log.red_lights_run += len(lights.run)
+        for token in sorted(lights.run):
+            detail = f"the vehicle drives past a red traffic light ({token}) at {self.snapshot.ego.speed:.1f} m/s"
+            log.add(self.time_ns, EventKind.RED_LIGHT, detail)
 
     def _judge(self) -> None:
         """Whether something happened that ends the drive."""

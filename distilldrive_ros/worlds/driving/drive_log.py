@@ -32,13 +32,14 @@ class EventKind(Enum):
     """What may happen on the way.
 
     PLAN_REFUSED: a plan cannot be driven; NO_PLAN: none came, or the newest is too old; both let the vehicle brake.
-    PLAN_AGAIN: it follows a plan again.
+    PLAN_AGAIN: it follows a plan again. RED_LIGHT: it drove past one that was red.
     """
 
     PLAN_REFUSED = "plan_refused"
     NO_PLAN = "no_plan"
     PLAN_AGAIN = "plan_again"
     LEFT_ROAD = "left_road"
+    RED_LIGHT = "red_light"
     COLLISION = "collision"
     END = "end"
 
@@ -56,10 +57,11 @@ class DriveEvent:
 class DriveLog:
     """One drive.
 
-    Per step: `states` (11,) of the simulator, `snapshots`, `braked`: whether it braked for want of a plan.
+    Per step: `states` (11,) of the simulator, `snapshots`, `braked`: whether it braked for want of a plan, `closed`:
+    tokens of the traffic lights on its way that it must not pass (see `red_lights`).
 
     `plans`: those taken, in order. `completion`: driven part of the route, 0 to 1. `off_road_steps`: steps with a
-    corner of the vehicle off the drivable area.
+    corner of the vehicle off the drivable area. `lights_passed`, of which `red_lights_run` were red.
     """
 
     name: str
@@ -70,10 +72,13 @@ class DriveLog:
     states: list[Array] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     braked: list[bool] = field(default_factory=list)
+    closed: list[frozenset[str]] = field(default_factory=list)
     plans: list[DrivingPlan] = field(default_factory=list)
     events: list[DriveEvent] = field(default_factory=list)
     refused_plans: int = 0
     off_road_steps: int = 0
+    lights_passed: int = 0
+    red_lights_run: int = 0
     completion: float = 0.0
     driven_m: float = 0.0
     end: EndReason | None = None

@@ -15,7 +15,7 @@ from distilldrive_ros.datasets.map_expansion import Lane, Layer
 from distilldrive_ros.datasets.records import CalibratedSensor
 from distilldrive_ros.datasets.route import Route as LaneRoute
 from distilldrive_ros.datasets.route import lanes_beside
-from distilldrive_ros.datasets.route_region import RoadAreas, RouteRegion
+from distilldrive_ros.datasets.route_region import RoadAreas, RouteRegion, crossing_connectors
 from distilldrive_ros.geometry.paths import Path
 from distilldrive_ros.geometry.poses import inverse, quaternion_from_rotation, rotate_vectors, transform_points, yaw_of
 from distilldrive_ros.scene.ground_truth import GroundTruth
@@ -80,12 +80,12 @@ def _line(points: Array) -> shapely.LineString:
 
 
 def place_areas(place: Place) -> RoadAreas:
-    """A place as privileged planners and scorers see it."""
+    """A place as privileged planners and scorers see it. Recorded maps may say nothing about intersections."""
     lanes = tuple(
         Lane(lane.token, lane.is_connector, lane.polygon, _line(lane.centerline), lane.successors)
         for lane in place.lanes
     )
-    return RoadAreas(lanes, place.drivable, (), place.intersections)
+    return RoadAreas(lanes, place.drivable, (), place.intersections or tuple(crossing_connectors(lanes)))
 
 
 def lane_route(areas: RoadAreas, route: Route) -> LaneRoute:

@@ -62,16 +62,25 @@ class GeneratedWorlds:
 
     def open(self, number: int) -> WorldSession:
         """As `WorldSource`."""
-        # Imported here, as the renderer below: both engines are optional, and rules need no pictures.
+        # Imported here, as the renderer in `scene_renderer`: both engines are optional, and rules need no pictures.
         from distilldrive_ros.worlds.traffic.session import GeneratedSession
 
         return GeneratedSession(self._scenarios[number])
 
     def renderer(self, session: WorldSession, rig: Rig) -> Renderer:
         """As `WorldSource`."""
-        from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
+        return scene_renderer(session, rig)
 
-        return SceneRenderer(session.place, session.appearance, rig)
+
+def scene_renderer(session: WorldSession, rig: Rig) -> Renderer:
+    """Pictures and points of a world by Panda3D.
+
+    Raises:
+        WorldError: Panda3D is missing, or there is nothing to draw with.
+    """
+    from distilldrive_ros.worlds.rendering.renderer import SceneRenderer
+
+    return SceneRenderer(session.place, session.appearance, rig)
 
 
 def _kind(name: str) -> ScenarioKind:

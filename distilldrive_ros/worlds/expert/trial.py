@@ -17,6 +17,7 @@ from distilldrive_ros.geometry.rectangles import rectangles_overlap
 from distilldrive_ros.planning.pdm.comfort import FLAG_NAMES, comfort_flags_v1
 from distilldrive_ros.planning.pdm.states import STATE_SIZE, State
 from distilldrive_ros.planning.pdm.vehicle import PACIFICA
+from distilldrive_ros.worlds.driving.red_lights import LightWatch
 from distilldrive_ros.worlds.expert.driver import ExpertDriver
 from distilldrive_ros.worlds.rig import nominal_rig
 from distilldrive_ros.worlds.scenarios.scenario import Scenario
@@ -49,7 +50,8 @@ class Trial:
     """A finished drive.
 
     `comfortable` of `windows` windows of 4 s keep all bounds of comfort; `discomfort` counts windows per broken bound.
-    `commands` counts key frames by the command that the way driven asks for. `steps_per_second` includes traffic.
+    `commands` counts key frames by the command that the way driven asks for. `red_lights_run` of `lights_passed`
+    traffic lights were red. `steps_per_second` includes traffic.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Trial:
     arrived: bool
     collisions: tuple[Collision, ...]
     off_road_steps: int
+    lights_passed: int
+    red_lights_run: int
     hardest_braking: float
     windows: int
     comfortable: int
@@ -97,6 +101,8 @@ def _judge(session: WorldSession, scenario: Scenario, snapshots: list[Snapshot],
     }
     base_from_lidar = nominal_rig().lidar.base_from_lidar
     key_frames = [snapshot.ego.world_from_base @ base_from_lidar for snapshot in snapshots[::KEY_FRAME_STEPS]]
+    watch = LightWatch(session.place, session.route, PACIFICA)
+    lights = [watch.update(snapshot) for snapshot in snapshots]
     commands = Counter(label.command.name.lower() for label in driving_commands(key_frames))
     return Trial(
         name=scenario.name,
@@ -107,6 +113,8 @@ def _judge(session: WorldSession, scenario: Scenario, snapshots: list[Snapshot],
         arrived=arrived,
         collisions=tuple(_collisions(snapshots)),
         off_road_steps=_off_road(session.place, states),
+        lights_passed=sum(len(report.entered) for report in lights),
+        red_lights_run=sum(len(report.run) for report in lights),
         hardest_braking=float(states[:, State.AX].min()),
         windows=len(flags),
         comfortable=int(flags.all(axis=1).sum()),

@@ -16,8 +16,12 @@ T = TypeVar("T")
 
 # SUMO needs fractions of a second; a machine under load may take much longer.
 START_LIMIT_S = 120.0
+# No single answer takes SUMO longer than some seconds.
+ANSWER_LIMIT_S = 120.0
 POLL_S = 0.02
 PORT_TRIES = 5
+# A SUMO that closed its connection has ended after this time.
+ENDING_S = 3.0
 
 
 class Engine:
@@ -49,11 +53,17 @@ class Engine:
         """Result of an action on the connection.
 
         Raises:
-            WorldError: SUMO refuses it or has ended.
+            WorldError: SUMO refuses it, has ended, or does not answer in time; then it is ended.
         """
         try:
             return action(self._connection)
         except self._failures as error:
+            if self._hangs(error):
+                self.close()
+                raise WorldError(
+                    f"the traffic engine has not answered for {ANSWER_LIMIT_S:g} s and was ended; is the machine "
+                    "overloaded? run it again, with fewer processes at a time, or take another seed"
+                ) from error
             raise WorldError(f"the traffic engine failed: {error}{self._last_words()}; take another seed") from error
 
     def close(self) -> None:
@@ -64,6 +74,16 @@ class Engine:
         # Not asked to end: while it waits for its client it does not hear that, and it has nothing to save.
         process.kill()
         process.wait()
+
+    def _hangs(self, error: Exception) -> bool:
+        """Whether a connection broke although SUMO still runs: its client says of both that SUMO closed it."""
+        if self._process is None or not isinstance(error, (self._failures[0], OSError)):
+            return False
+        try:
+            self._process.wait(timeout=ENDING_S)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
     def _connect(self, command: list[str]) -> Any:
         import traci
@@ -80,7 +100,7 @@ class Engine:
                     raise WorldError(f"SUMO could not be started: {error}; {REMEDY}") from error
             while self._process.poll() is None and time.monotonic() < deadline:
                 try:
-                    return traci.connect(port, numRetries=0, host="127.0.0.1")
+                    return limited(traci.connect(port, numRetries=0, host="127.0.0.1"), ANSWER_LIMIT_S)
                 except (traci.exceptions.FatalTraCIError, OSError):
                     time.sleep(POLL_S)
             self.close()
@@ -94,6 +114,12 @@ class Engine:
         except OSError:
             return ""
         return f" ({lines[0].strip()})" if lines else ""
+
+
+def limited(connection: Any, seconds: float) -> Any:
+    """The connection, which now breaks when an answer takes longer; the client itself would wait for ever."""
+    connection._socket.settimeout(seconds)
+    return connection
 
 
 def _free_port() -> int:

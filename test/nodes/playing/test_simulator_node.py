@@ -20,6 +20,7 @@ from geometry_msgs.msg import PoseStamped  # noqa: E402
 from nav_msgs.msg import Path as PathMessage  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
+from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions, make_demo_scene  # noqa: E402
 from distilldrive_ros.evaluation.closed_loop.result import DriveResult  # noqa: E402
 from distilldrive_ros.messages.fields import stamp_ns  # noqa: E402
 from distilldrive_ros.models.registry import load_model  # noqa: E402
@@ -32,6 +33,7 @@ from distilldrive_ros.nodes.sensing.sensor_sync_node import SensorSyncNode  # no
 from distilldrive_ros.scene.errors import ConfigurationError, WorldError  # noqa: E402
 from distilldrive_ros.worlds.driving.drive_log import EndReason, EventKind  # noqa: E402
 from distilldrive_ros.worlds.driving.model_driver import drive  # noqa: E402
+from distilldrive_ros.worlds.driving.recorded_worlds import RecordedWorlds  # noqa: E402
 from distilldrive_ros.worlds.driving.sensor_set import Sensors  # noqa: E402
 from distilldrive_ros.worlds.rig import Rig, nominal_rig  # noqa: E402
 from distilldrive_ros.worlds.world import Snapshot  # noqa: E402
@@ -237,6 +239,32 @@ def test_an_engine_that_dies_ends_the_drive_and_not_the_next_one(graph: Graph, s
 
 
 @pytest.mark.timeout(300)
+def test_recorded_scenes_are_driven_in_the_graphs_own_time_and_what_cannot_be_is_left_out(
+    graph: Graph, tmp_path: Path
+) -> None:
+    made = make_demo_scene(tmp_path / "root", np.random.default_rng(3), DemoSceneOptions(key_frames=6, width=160))
+    recorded = RecordedWorlds(made.root, next(made.root.glob("*/scene.json")).parent.name).open(0)
+
+    class SomeLeftOut(Worlds):
+        def open(self, number: int) -> Any:
+            if number == 0:
+                raise WorldError("scene-0001: its vehicle went 0.0 m, no way to be driven; name other scenes")
+            return super().open(number)
+
+    answer = Answer(graph, lambda count: straight(8.0))
+    output = tmp_path / "drives.json"
+    node = graph.simulator(SomeLeftOut([None, recorded]), wait_for_subscribers=HEARD[:1], output=str(output))
+    (result,) = graph.drives(node)
+    assert result.plans >= 3 and len(result.events) >= 1
+    assert all(10.0 < stamp * 1e-9 < 20.0 for stamp in answer.stamps)
+    assert all(0 <= event.time_ns * 1e-9 <= result.duration_s for event in result.events)
+    (reason,) = json.loads(output.read_text())["left_out"]
+    assert "no way to be driven" in reason
+    node.end_program()
+    assert node.exit_code == 1
+
+
+@pytest.mark.timeout(300)
 def test_a_renderer_that_dies_is_one_error(
     graph: Graph, small_world: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,6 +292,7 @@ def test_in_real_time_plans_are_taken_when_they_come(graph: Graph, small_world: 
         ({"rate": 0.0, "lock_step": False}, "0 needs lock_step"),
         ({"set_period": 0.25}, "must be a multiple of 0.1 s"),
         ({"kinds": ["straigt"]}, "did you mean 'straight'"),
+        ({"scene_names": ["scene-0061"]}, "only recorded scenes have such names; give their dataroot"),
         ({"follower": "pid"}, "must be one of pure_pursuit | lqr"),
     ],
 )

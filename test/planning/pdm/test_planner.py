@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from distilldrive_ros.geometry.paths import Path
 from distilldrive_ros.planning.pdm.drives import locate
+from distilldrive_ros.planning.pdm.epdms import score_epdms
 from distilldrive_ros.planning.pdm.idm import NO_LEAD_M, IdmParameters, corridor
 from distilldrive_ros.planning.pdm.pdms import score_pdms
 from distilldrive_ros.planning.pdm.planner import forecast_objects, plan_pdm_closed
@@ -27,6 +29,15 @@ def test_a_free_road_is_driven_and_a_blocked_one_is_not(golden: Any) -> None:
     free, blocked = plan_pdm_closed(golden.world("free")), plan_pdm_closed(golden.world("standstill"))
     assert free.states[-1, 0] > 30.0
     assert blocked.states[-1, 0] < 2.0
+
+
+def test_a_closed_connector_is_stopped_at(golden: Any) -> None:
+    world = golden.world("intersection_red")
+    world = replace(world, ego=replace(world.ego, vx=5.0))
+    plan = plan_pdm_closed(world)
+    assert score_epdms(world, locate(plan.states[None], world)).traffic_light[0] == 1.0
+    unaware = plan_pdm_closed(replace(world, red_lights=()))
+    assert score_epdms(world, locate(unaware.states[None], world)).traffic_light[0] == 0.0
 
 
 def test_forecast_goes_straight_on_and_knows_no_future(golden: Any) -> None:

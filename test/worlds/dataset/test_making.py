@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,48 @@ def test_full_disk_is_one_clear_error(tmp_path: Path, repository: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert "cannot write scene-2000" in line and "File too large" in line and "goes on where it stopped" in line
     assert not (root / VERSION).exists() and not (root / "samples").exists()
+
+
+# On a file system of 40 MB: a scene is made, the disk is filled up, the next scene fails, room is made, it goes on.
+FULL_DISK = """
+set -u
+mount -t tmpfs -o size=40m tmpfs "$DISK" || exit 77
+"$@" --scenes 1 >/dev/null || exit 1
+dd if=/dev/zero of="$DISK/filler" bs=64k 2>/dev/null
+truncate -s -192k "$DISK/filler"
+"$@" --scenes 2 2>"$SEEN/error"
+echo $? >"$SEEN/code"
+cp -r "$DISK/root" "$SEEN/full" && rm "$DISK/filler"
+"$@" --scenes 2 >"$SEEN/said" || exit 1
+cp -r "$DISK/root" "$SEEN/end"
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_runs_full_leaves_a_valid_root_and_the_run_goes_on(
+    made: Path, tmp_path: Path, repository: Path
+) -> None:
+    disk, seen = tmp_path / "disk", tmp_path / "seen"
+    for folder in (disk, seen):
+        folder.mkdir()
+    own = shutil.which("unshare")
+    allowed = own and subprocess.run([own, "-Urm", "true"], capture_output=True).returncode == 0
+    if not allowed:
+        pytest.skip("this machine lets nobody mount a small file system of their own (unshare -Urm)")
+    environment = os.environ | {"PYTHONPATH": str(repository), "DISK": str(disk), "SEEN": str(seen)}
+    order = [str(own), "-Urm", "bash", "-c", FULL_DISK, "full_disk", *command(disk / "root")]
+    done = subprocess.run(order, env=environment, capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    (line,) = (seen / "error").read_text().splitlines()
+    assert "cannot write scene-2001: No space left on device" in line and "goes on where it stopped" in line
+    assert (seen / "code").read_text() == "2\n"
+    nuscenes = NuScenes(seen / "full", VERSION)
+    assert [scene.name for scene in nuscenes.scenes] == ["scene-2000"]
+    assert all(nuscenes.file(d).is_file() for d in nuscenes.sample_data(nuscenes.scenes[0]))
+    assert "1 scenes were there before" in (seen / "said").read_text()
+    assert contents(seen / "end") == contents(made)
 
 
 @pytest.mark.parametrize("package", ["panda3d", "sumo"])

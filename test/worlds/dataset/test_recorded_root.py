@@ -20,7 +20,8 @@ from distilldrive_ros.datasets.nuscenes import LIDAR_CHANNEL, NuScenes
 from distilldrive_ros.datasets.point_files import points_of
 from distilldrive_ros.geometry.poses import yaw_of
 from distilldrive_ros.scene.errors import WorldError
-from distilldrive_ros.worlds.dataset.recorded_root import RenderOrder, RootRendering
+from distilldrive_ros.worlds.dataset.generation import with_generation
+from distilldrive_ros.worlds.dataset.recorded_root import RenderOrder, RootRendering, out_settings
 from distilldrive_ros.worlds.dataset.recorded_scene import write_whole
 
 
@@ -31,6 +32,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_demo_scene(root, np.random.default_rng(3), DemoSceneOptions(key_frames=2, sweeps_per_gap=1, width=160))
     for folder in ("samples", "sweeps"):
         shutil.rmtree(root / folder)
+    scene = NuScenes(root, version_of(root)).scenes[0].name
+    (root / "can_bus").mkdir(exist_ok=True)
+    (root / "can_bus" / f"{scene}_vehicle_info.json").write_text("{}")
     return root
 
 
@@ -61,6 +65,7 @@ def test_every_row_has_its_file_and_boxes_have_their_points(bare: Path, complete
     scene = nuscenes.scenes[0]
     rows = nuscenes.sample_data(scene)
     assert len(rows) == 3 * 7
+    assert (complete / "can_bus" / f"{scene.name}_vehicle_info.json").read_text() == "{}"
     for row in rows:
         if row.modality == "camera":
             with Image.open(nuscenes.file(row)) as image:
@@ -156,7 +161,15 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_settings_are_kept_beside_the_data(complete: Path) -> None:
     settings = json.loads((complete / ".render" / "settings.json").read_text())
-    assert settings == {"version": version_of(complete), "width": None, "sweeps": True}
+    assert settings == with_generation({"version": version_of(complete), "width": None, "sweeps": True})
+
+
+def test_a_root_of_another_version_is_not_continued(bare: Path, tmp_path: Path) -> None:
+    order = RenderOrder(bare, version_of(bare), tmp_path / "out")
+    (order.out / ".render").mkdir(parents=True)
+    (order.out / ".render" / "settings.json").write_text(json.dumps(out_settings(order)))
+    with pytest.raises(WorldError, match="another version of this software"):
+        RootRendering(order, 1).run()
 
 
 def test_without_panda3d_help_works_and_a_run_names_the_remedy(bare: Path, tmp_path: Path, repository: Path) -> None:

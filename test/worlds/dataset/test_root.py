@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from distilldrive_ros.datasets.nuscenes_writer.scene_tables import write_json
 from distilldrive_ros.scene.errors import WorldError
+from distilldrive_ros.worlds.dataset.generation import GENERATION, GENERATION_KEY
 from distilldrive_ros.worlds.dataset.root import VERSION, WORKSHOP, WorldRoot
+from distilldrive_ros.worlds.scenarios.scenario import draw_scenario
 
 SETTINGS = {"seed": 3, "width": 160}
 
@@ -70,6 +74,29 @@ def test_merging_again_replaces_the_tables(tmp_path: Path) -> None:
             root.merge({})
     assert len(rows(root.root, "sample")) == 4
     assert not [p for p in (root.root / WORKSHOP).iterdir() if p.name in ("merging", "outdated")]
+
+
+def test_a_root_of_another_version_is_not_continued(tmp_path: Path) -> None:
+    root = WorldRoot(tmp_path / "root")
+    with root.building(SETTINGS):
+        build(root, "scene-2000")
+        root.take("scene-2000")
+    kept = root.root / WORKSHOP / "settings.json"
+    settings = json.loads(kept.read_text())
+    assert settings == {**SETTINGS, GENERATION_KEY: GENERATION}
+    for found in ({GENERATION_KEY: GENERATION + 1}, {GENERATION_KEY: GENERATION - 1}, {}):
+        write_json(kept, {**SETTINGS, **found})
+        said = r"another version of this software .* name a new folder with --out"
+        with pytest.raises(WorldError, match=said), root.building(SETTINGS):
+            pytest.fail("it goes on")
+    assert list(root.scenes()) == ["scene-2000"], "what is there can still be read"
+
+
+def test_the_same_seeds_give_other_scenarios_only_with_another_generation() -> None:
+    """Where this fails, the worlds have changed: raise `GENERATION`, then put the new digest here."""
+    drawn = [asdict(draw_scenario(seed)) for seed in range(60)]
+    told = json.dumps(drawn, default=str, sort_keys=True)
+    assert (GENERATION, hashlib.sha256(told.encode()).hexdigest()[:16]) == (2, "e7e553ed3c6050f2")
 
 
 def test_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

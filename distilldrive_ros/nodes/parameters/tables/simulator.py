@@ -15,6 +15,16 @@ class SimulatorConfiguration:
     scenes: int = parameter(
         1, "worlds to drive in, one after the other; then the program ends", low=1, high=100000, read_only=True
     )
+    dataroot: str = parameter(
+        "",
+        "drive through recorded scenes of this nuScenes-schema root (tables and maps), where traffic replays the log; "
+        "empty: generated worlds",
+        read_only=True,
+    )
+    version: str = parameter("v1.0-mini", "with dataroot: folder of the tables", read_only=True)
+    scene_names: tuple[str, ...] = parameter(
+        (), "with dataroot: names of the scenes, all of which are driven; empty: the first `scenes`", read_only=True
+    )
     seed: int = parameter(0, "of the first world; the next ones follow", low=0, high=2**30, read_only=True)
     kinds: tuple[str, ...] = parameter((), "kinds of scenarios to choose from; empty: all", read_only=True)
     image_width: int = parameter(

@@ -53,7 +53,10 @@ def add_parser(subparsers: Any) -> None:
     export = actions.add_parser("export", help="weights for driving alone", description="Leave out training's own.")
     export.add_argument("--weights", type=Path, required=True, metavar="FILE", help="weights.safetensors of a training")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="safetensors file to be written")
-    export.add_argument("--half", action="store_true", help="16 bits per number: half the size")
+    export.add_argument(
+        "--size", choices=["whole", "half", "small"], default="whole",
+        help="half: 16 bits per number; small: convolutions in 8 (default: %(default)s)",
+    )  # fmt: skip
     export.set_defaults(run=run_export)
 
 
@@ -99,9 +102,9 @@ def run_export(args: argparse.Namespace) -> int:
     Raises:
         DistillDriveError: the weights cannot be read, or the file cannot be written.
     """
-    from distilldrive_ros.training.trainer.export import export_weights
+    from distilldrive_ros.training.trainer.export import Size, export_weights
 
-    report = export_weights(args.weights, args.out, args.half)
+    report = export_weights(args.weights, args.out, Size(args.size))
     print(
         f"{report.kept} entries in {report.size / 1e6:.1f} MB written to {args.out} ({report.digest}); "
         f"{report.left_out} of training alone left out"

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from distilldrive_ros.models.row_packing import unpacked
 from distilldrive_ros.scene.errors import CheckpointError
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -58,8 +59,8 @@ def _read_torch(path: Path) -> Any:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError, json.JSONDecodeError, ValueError) as error:
+        return unpacked(load_file(path))
+    except (SafetensorError, OSError, json.JSONDecodeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors ({_first_line(error)}); it is truncated or of another "
             f"format, get it "

@@ -97,6 +97,11 @@ def load_checkpoint(network: DiffusionDriveNetwork, path: Path, partial: bool = 
     return CheckpointReport(path, stage, len(usable), untrained, ignored, unexpected, file_digest(path))
 
 
+def trained_stage(path: Path) -> Variant:
+    """The last training stage that a file has entries of. Raises CheckpointError where it cannot be read."""
+    return _stage({_stripped(key): value for key, value in read_state_dict(path).items()})
+
+
 _MODEL_OF_STAGE = {
     Variant.V1: "diffusiondrive_v1",
     Variant.POLICY: "diffusiondrive_rl",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,8 +21,13 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
     status_tensor,
 )
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
-from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint
-from distilldrive_ros.models.diffusiondrive.config import NUSCENES_CAMERAS, DiffusionDriveConfig, preset
+from distilldrive_ros.models.diffusiondrive.checkpoint import CheckpointReport, load_checkpoint, trained_stage
+from distilldrive_ros.models.diffusiondrive.config import (
+    NUSCENES_CAMERAS,
+    DiffusionDriveConfig,
+    diffusiondrive_tiny,
+    preset,
+)
 from distilldrive_ros.models.diffusiondrive.engine import DiffusionEngine, DiffusionStep, NoisyInputs
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork, DiffusionInputs, DiffusionOutputs
@@ -185,7 +190,8 @@ def build_diffusiondrive(
 ) -> DiffusionDriveModel:
     """Network of a preset ready to run, with the weights of a file, or untrained ones drawn from `seed`.
 
-    `partial` accepts a file of another training stage; what it lacks is drawn from `seed`.
+    `partial` accepts a file of another training stage; what it lacks is drawn from `seed`. `diffusiondrive_tiny` goes
+    without its selector where the file has none: there are no official weights of it whose stage could be mistaken.
 
     Raises:
         CheckpointError: the weight file cannot be used.
@@ -194,6 +200,8 @@ def build_diffusiondrive(
     config = preset(name)
     resolved = resolve_device(device)
     check_precision(precision, resolved)
+    if weights is not None and not partial and name == diffusiondrive_tiny().name:
+        config = replace(config, variant=trained_stage(weights))
     network = untrained_network(config, torch.Generator().manual_seed(seed))
     report = None if weights is None else load_checkpoint(network, weights, partial)
     return DiffusionDriveModel(network, resolved, report, settings or PlannerSettings(seed=seed), precision)

@@ -148,9 +148,10 @@ def test_perception_and_student_make_weights_that_the_model_runs_with(
 
     small = tmp_path / "small.safetensors"
     whole = tmp_path / "student" / WEIGHTS_FILE
-    assert main(["train", "export", "--weights", str(whole), "--out", str(small), "--half"]) == 0
-    assert small.stat().st_size < 0.5 * whole.stat().st_size
-    assert load_model("student_tiny", ModelRequest(small, "cpu")).trained
+    for size, share in (("half", 0.5), ("small", 0.4)):
+        assert main(["train", "export", "--weights", str(whole), "--out", str(small), "--size", size]) == 0
+        assert small.stat().st_size < share * whole.stat().st_size
+        assert load_model("student_tiny", ModelRequest(small, "cpu")).trained
     assert main(["train", "export", "--weights", str(teacher_weights), "--out", str(tmp_path / "no")]) == 2
     assert not (tmp_path / "no").exists()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
+
+from distilldrive_ros.models.captured_step import CapturedStep, CaptureReport
 
 
 class WeightReport(Protocol):
@@ -41,6 +43,7 @@ class NetworkModel(Generic[N, R]):
         self._device = torch.device(device)
         self._network: N = network.eval().to(self._device)
         self._report = report
+        self._captured: CapturedStep[Any, Any, Any] | None = None
         self._executor = ThreadPoolExecutor(min(cameras, os.cpu_count() or 1), thread_name_prefix="image")
 
     @property
@@ -67,3 +70,8 @@ class NetworkModel(Generic[N, R]):
     def device(self) -> str:
         """cpu or cuda:N."""
         return str(self._device)
+
+    @property
+    def capture(self) -> CaptureReport | None:
+        """What became of the step in fixed memory; None where it runs without."""
+        return None if self._captured is None else self._captured.report

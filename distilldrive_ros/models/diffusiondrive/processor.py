@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.diffusiondrive.adapter import (
@@ -98,11 +97,6 @@ class DiffusionDriveModel(NetworkModel[DiffusionDriveNetwork, CheckpointReport])
     def config(self) -> DiffusionDriveConfig:
         """Dimensions of the network."""
         return self._network.config
-
-    @property
-    def capture(self) -> CaptureReport | None:
-        """What became of the step in fixed memory; None where it runs without."""
-        return None if self._captured is None else self._captured.report
 
     @property
     def requirements(self) -> SensorRequirements:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from distilldrive_ros.models.captured_step import CaptureReport
 from distilldrive_ros.models.device_memory import with_memory_guard
 from distilldrive_ros.models.devices import resolve_device
 from distilldrive_ros.models.distilldrive.adapter import (
@@ -59,11 +58,6 @@ class DistillDriveModel(NetworkModel[StudentNetwork, CheckpointReport]):
     def config(self) -> DistillDriveConfig:
         """Dimensions of the network."""
         return self._network.config
-
-    @property
-    def capture(self) -> CaptureReport | None:
-        """What became of the step in fixed memory; None where it runs without."""
-        return None if self._captured is None else self._captured.report
 
     @property
     def requirements(self) -> SensorRequirements:

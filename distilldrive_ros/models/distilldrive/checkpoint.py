@@ -53,9 +53,15 @@ class CheckpointReport:
 
 
 def trained_form(config: DistillDriveConfig, entries: Mapping[str, Tensor]) -> DistillDriveConfig:
-    """The configuration with its generative module put together as in the network that `entries` are of."""
-    signed, per_token, generative = stored_form(entries, _MOTION_PART, PUBLISHED_FORM)
-    motion = replace(config.motion, signed_latent=signed, hidden_per_token=per_token, generative=generative)
+    """The configuration with its motion head put together as in the network that `entries` are of."""
+    signed, per_token, generative, measured = stored_form(entries, _MOTION_PART, PUBLISHED_FORM)
+    motion = replace(
+        config.motion,
+        signed_latent=signed,
+        hidden_per_token=per_token,
+        generative=generative,
+        measured_speed=measured,
+    )
     return replace(config, motion=motion)
 
 

@@ -40,7 +40,7 @@ STATUS_SIZE = 10
 STATUS_FORWARD_SPEED = 6
 """Index of the forward speed in the ego status."""
 
-PUBLISHED_FORM = (False, False, True)
+PUBLISHED_FORM = (False, False, True, False)
 """`MotionConfig.form` of the published network."""
 
 
@@ -113,9 +113,11 @@ class MapConfig:
 class MotionConfig:
     """Motion and planning head, generative module included (spec sections 6 and 8.1).
 
-    The last three say what the generative module is: as published by default, for the published weights need it so.
+    The last four say how the head is put together: as published by default, for the published weights need it so.
     `signed_latent` lets mean and log sigma be negative (quirk Q3), `hidden_per_token` keeps tokens and streams apart
-    (quirk Q4), `generative` False leaves the module out. They change no name and no shape of the state dict.
+    (quirk Q4), `generative` False leaves the module out. `measured_speed`, ours: the ego's box carries the speed
+    over the last step of the vehicle's pose, not the one predicted a frame ago. None changes a name or shape of the
+    state dict.
     """
 
     num_decoders: int = 3
@@ -134,6 +136,7 @@ class MotionConfig:
     signed_latent: bool = False
     hidden_per_token: bool = False
     generative: bool = True
+    measured_speed: bool = False
 
     def __post_init__(self) -> None:
         _check_range("motion", "num_decoders", self.num_decoders, 1, 24)
@@ -151,9 +154,9 @@ class MotionConfig:
         _check_range("motion", "log_sigma_limit", self.log_sigma_limit, 0.0, 20.0)
 
     @property
-    def form(self) -> tuple[bool, bool, bool]:
-        """The last three, as a checkpoint keeps them."""
-        return self.signed_latent, self.hidden_per_token, self.generative
+    def form(self) -> tuple[bool, bool, bool, bool]:
+        """The last four, as a checkpoint keeps them."""
+        return self.signed_latent, self.hidden_per_token, self.generative, self.measured_speed
 
     @property
     def num_ego_tokens(self) -> int:

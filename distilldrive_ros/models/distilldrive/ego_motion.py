@@ -39,6 +39,13 @@ def frame_step(last: Posed, current: Posed, max_time_gap: float) -> FrameStep:
     return FrameStep(elapsed, elapsed.abs() <= max_time_gap, transform)
 
 
+def forward_speed(step: FrameStep) -> Tensor:
+    """Mean speed [B], m/s, along the present y axis over the step; 0 where no time has passed."""
+    gone = step.elapsed != 0
+    elapsed = torch.where(gone, step.elapsed, torch.ones_like(step.elapsed))
+    return torch.where(gone, -step.transform[:, 1, 3] / elapsed, 0.0)
+
+
 def _rigid_inverse(pose: Tensor) -> Tensor:
     """Inverse of rigid transforms [B, 4, 4]: no general inverse, which makes a GPU wait and which exporters lack."""
     turned = pose[:, :3, :3].transpose(1, 2)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive.config import BOX_SIZE, STATUS_FORWARD_SPEED
-from distilldrive_ros.models.distilldrive.ego_motion import FrameStep, project_boxes
+from distilldrive_ros.models.distilldrive.ego_motion import FrameStep, forward_speed, project_boxes
 from distilldrive_ros.models.distilldrive.instance_bank import gather_rows
 from distilldrive_ros.models.distilldrive.state import QueueState, StudentState
 
@@ -42,13 +42,22 @@ class InstanceQueue(nn.Module):
         box[:, 3:6] = box[:, 3:6].log()
         self.ego_anchor = nn.Parameter(box.view(1, BOX_SIZE), requires_grad=False)
 
-    def ego_box(self, queue: QueueState | None, recent: Tensor | None, batch: int) -> Tensor:
-        """Ego box [B, 11]; its forward velocity is the speed predicted one frame ago, 0 without history."""
+    def ego_box(self, queue: QueueState | None, step: FrameStep | None, batch: int, measured: bool) -> Tensor:
+        """Ego box [B, 11] with `past_speed` as its forward velocity, 0 without history."""
         box = self.ego_anchor.expand(batch, -1)
-        if queue is None or recent is None:
+        speed = past_speed(queue, step, measured)
+        if speed is None:
             return box
-        speed = torch.where(recent, queue.status[:, STATUS_FORWARD_SPEED], 0.0)
         return torch.cat((box[:, :_FORWARD_VELOCITY], speed[:, None], box[:, _FORWARD_VELOCITY + 1 :]), dim=1)
+
+
+def past_speed(queue: QueueState | None, step: FrameStep | None, measured: bool) -> Tensor | None:
+    """Forward speed [B], m/s, as predicted one frame ago or, if `measured`, of the step since then; 0 where the step is
+    too long ago to count, None without history."""
+    if queue is None or step is None:
+        return None
+    speed = forward_speed(step) if measured else queue.status[:, STATUS_FORWARD_SPEED]
+    return torch.where(step.recent, speed, 0.0)
 
 
 def advance(

@@ -106,9 +106,9 @@ class MotionPlanHead(ModeQueries):
         """
         motion = self.config.motion
         batch, num_agents, _ = detection.feature.shape
-        recent = None if step is None else step.recent
         ego_queries = self.ego_queries().expand(batch, -1, -1)
-        ego_box = self.instance_queue.ego_box(queue, recent, batch)[:, None].expand(-1, motion.num_ego_tokens, -1)
+        ego_box = self.instance_queue.ego_box(queue, step, batch, motion.measured_speed)
+        ego_box = ego_box[:, None].expand(-1, motion.num_ego_tokens, -1)
         window = instance_queue.advance(
             queue,
             step,

@@ -13,7 +13,7 @@ from enum import Enum
 from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, MotionConfig, student_tiny
 from distilldrive_ros.scene.errors import ConfigurationError
 
-PUBLISHED_FORM = (False, False, False)
+PUBLISHED_FORM = (False, False, False, False)
 """`TeacherConfig.form` of the published network."""
 
 
@@ -31,8 +31,8 @@ class Flavour(str, Enum):
 class TeacherConfig:
     """Complete description of one teacher network.
 
-    Of `motion` it uses the modes, steps, decoders and the queue; they must be those of the student it teaches.
-    `see_map` lets it attend to the polylines (quirk Q1: as published it sees none), `log_sizes` encodes agents' sizes
+    Of `motion` it uses the modes, steps, decoders, the queue and `measured_speed`; modes and steps must be those of the
+    student it teaches. `see_map` lets it attend to the polylines (quirk Q1: as published it sees none), `log_sizes` encodes agents' sizes
     as the ego's (Q8), `unit_directions` makes segment directions unit vectors (Q7).
 
     Raises ConfigurationError from the constructor when a value is out of range or values contradict each other.
@@ -78,9 +78,9 @@ class TeacherConfig:
             )
 
     @property
-    def form(self) -> tuple[bool, bool, bool]:
-        """The last three, as a checkpoint keeps them."""
-        return self.see_map, self.log_sizes, self.unit_directions
+    def form(self) -> tuple[bool, bool, bool, bool]:
+        """The last three and `motion.measured_speed`, as a checkpoint keeps them."""
+        return self.see_map, self.log_sizes, self.unit_directions, self.motion.measured_speed
 
     def check_student(self, student: DistillDriveConfig) -> None:
         """Raises ConfigurationError unless the teacher's plan queries can be compared with this student's."""

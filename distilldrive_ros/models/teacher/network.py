@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from distilldrive_ros.models.distilldrive import instance_queue
 from distilldrive_ros.models.distilldrive.attention import ResidualAttention, decoupled_attention
-from distilldrive_ros.models.distilldrive.config import STATUS_FORWARD_SPEED
 from distilldrive_ros.models.distilldrive.ego_motion import FrameStep, frame_step
-from distilldrive_ros.models.distilldrive.instance_queue import QueueWindow
+from distilldrive_ros.models.distilldrive.instance_queue import QueueWindow, past_speed
 from distilldrive_ros.models.distilldrive.mode_queries import ModeQueries
 from distilldrive_ros.models.distilldrive.motion_head import (
     MOTION_BLOCK,
@@ -49,11 +48,11 @@ class EgoAnchor(nn.Module):
         else:
             self.register_buffer("ego_anchor", box, persistent=False)
 
-    def forward(self, queue: QueueState | None, recent: Tensor | None, batch: int) -> Tensor:
-        """Ego box [B, 11], undecoded."""
+    def forward(self, queue: QueueState | None, step: FrameStep | None, batch: int, measured: bool) -> Tensor:
+        """Ego box [B, 11], undecoded; `measured`: see `past_speed`."""
         box = self.ego_anchor.expand(batch, -1)
-        if self.feeds_speed and queue is not None and recent is not None:
-            speed = torch.where(recent, queue.status[:, STATUS_FORWARD_SPEED], 0.0)
+        speed = past_speed(queue, step, measured)
+        if (self.feeds_speed or measured) and speed is not None:
             box = torch.cat((box[:, :_FORWARD_VELOCITY], speed[:, None]), dim=1)
         return undecoded(box)
 
@@ -132,8 +131,8 @@ class TeacherNetwork(ModeQueries):
     ) -> QueueWindow:
         """Agents by instance id, the ego by its constant box."""
         motion = self.config.motion
-        recent = None if step is None else step.recent
-        ego_box = self.instance_queue(queue, recent, len(queries))[:, None].expand(-1, queries.shape[1], -1)
+        ego_box = self.instance_queue(queue, step, len(queries), motion.measured_speed)
+        ego_box = ego_box[:, None].expand(-1, queries.shape[1], -1)
         boxes = undecoded(inputs.boxes)
         if self.config.log_sizes:
             sizes = boxes[..., 3:6].clamp(min=1e-2).log()

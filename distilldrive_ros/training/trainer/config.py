@@ -67,7 +67,8 @@ class DataConfig:
 class ModelConfig:
     """Presets of the networks and where their weights and anchors come from.
 
-    `repaired`: without the published networks' defects; `generative` False leaves the generative module out.
+    `repaired`: without the published networks' defects; `generative` False leaves the generative module out;
+    `measured_speed`: teacher and student are told the speed of the last step, see `MotionConfig`.
     `anchors`: file of `train anchors`, None for plain geometry. Of the student stage: `perception_weights` of stage 1,
     `teacher_weights` of stage 0; `freeze_perception` leaves perception as stage 1 made it: what it sees is computed
     once and kept in `data.cache`, without augmentation, and motion and planning alone are trained. With
@@ -79,6 +80,7 @@ class ModelConfig:
     diffusiondrive: str = "diffusiondrive_tiny"
     repaired: bool = False
     generative: bool = True
+    measured_speed: bool = False
     anchors: Path | None = None
     perception_weights: Path | None = None
     teacher_weights: Path | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -10,7 +12,7 @@ from distilldrive_ros.models.diffusiondrive.config import DiffusionDriveConfig
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network as untrained_diffusiondrive
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
 from distilldrive_ros.models.distilldrive.anchors import AnchorSet
-from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, preset
+from distilldrive_ros.models.distilldrive.config import DistillDriveConfig, MotionConfig, preset
 from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.teacher import config as teacher_config
@@ -40,13 +42,20 @@ def student_config(config: TrainConfig) -> DistillDriveConfig:
     chosen = preset(config.model.student)
     if config.model.repaired:
         chosen = fixed_student(chosen)
+    chosen = replace(chosen, motion=_motion(config, chosen.motion))
     return chosen if config.model.generative else without_generative(chosen)
 
 
 def teacher_dimensions(config: TrainConfig) -> TeacherConfig:
     """Dimensions of the teacher. Raises ConfigurationError for an unknown preset."""
     chosen = teacher_config.preset(config.model.teacher)
-    return teacher_config.fixed(chosen) if config.model.repaired else chosen
+    if config.model.repaired:
+        chosen = teacher_config.fixed(chosen)
+    return replace(chosen, motion=_motion(config, chosen.motion))
+
+
+def _motion(config: TrainConfig, motion: MotionConfig) -> MotionConfig:
+    return replace(motion, measured_speed=config.model.measured_speed)
 
 
 def diffusion_config(config: TrainConfig) -> DiffusionDriveConfig:

@@ -32,8 +32,8 @@ class TeacherConfig:
     """Complete description of one teacher network.
 
     Of `motion` it uses the modes, steps, decoders, the queue and `measured_speed`; modes and steps must be those of the
-    student it teaches. `see_map` lets it attend to the polylines (quirk Q1: as published it sees none), `log_sizes` encodes agents' sizes
-    as the ego's (Q8), `unit_directions` makes segment directions unit vectors (Q7).
+    student it teaches. `see_map` lets it attend to the polylines (quirk Q1: as published it sees none), `log_sizes`
+    encodes agents' sizes as the ego's (Q8), `unit_directions` makes segment directions unit vectors (Q7).
 
     Raises ConfigurationError from the constructor when a value is out of range or values contradict each other.
     """

@@ -7,9 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from distilldrive_ros.models.distilldrive.checkpoint import trained_form
+from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import StudentOutputs
 from distilldrive_ros.models.distilldrive.state import StudentState, state_tensors
+from distilldrive_ros.models.network_form import check_forms
+from distilldrive_ros.scene.errors import CheckpointError
 
 from .conftest import InputsFactory
 
@@ -95,6 +99,35 @@ def test_ego_speed_of_the_queue_is_the_last_prediction(
         after_gap, _ = tiny_network(state, tiny_inputs(1, delay=5.0))
     assert float(following.queue.ego_box[0, -1, 0, 9]) == float(outputs.motion.status[0, 6])
     assert float(after_gap.queue.ego_box[0, -1, 0, 9]) == 0.0
+
+
+def test_ego_speed_of_the_queue_may_be_that_of_the_last_step(
+    tiny_network: StudentNetwork, tiny_inputs: InputsFactory
+) -> None:
+    motion = replace(tiny_network.config.motion, measured_speed=True)
+    config = replace(tiny_network.config, motion=motion)
+    network = untrained_network(config, torch.Generator().manual_seed(0)).eval()
+    state, _ = drive(network, tiny_inputs, 1)
+    given = tiny_inputs(1, delay=0.25)
+    # 0.75 s for three metres ahead and one to the side, the vehicle turned about the vertical by then.
+    turn = torch.tensor(0.3, dtype=torch.float64)
+    pose = state.world_from_lidar[0].clone()
+    rotation = torch.eye(4, dtype=torch.float64)
+    rotation[:2, :2] = torch.stack((torch.stack((turn.cos(), -turn.sin())), torch.stack((turn.sin(), turn.cos()))))
+    moved = pose @ rotation
+    moved[:3, 3] += moved[:3, :3] @ torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64)
+    elapsed = float(given.timestamp[0] - state.timestamp[0])
+    with torch.inference_mode():
+        following, _ = network(state, replace(given, world_from_lidar=moved[None]))
+        after_gap, _ = network(state, tiny_inputs(1, delay=5.0))
+        standing, _ = network(state, replace(given, timestamp=state.timestamp))
+    assert float(following.queue.ego_box[0, -1, 0, 9]) == pytest.approx(3.0 / elapsed, rel=1e-4)
+    assert float(after_gap.queue.ego_box[0, -1, 0, 9]) == 0.0
+    assert float(standing.queue.ego_box[0, -1, 0, 9]) == 0.0
+    # Weights of one form are not run as the other.
+    assert trained_form(tiny_network.config, network.state_dict()).motion.measured_speed
+    with pytest.raises(CheckpointError, match="another form"):
+        check_forms("here", network.state_dict(), tiny_network.state_dict())
 
 
 def test_nan_in_an_image_shows_in_outputs_and_state(tiny_network: StudentNetwork, tiny_inputs: InputsFactory) -> None:

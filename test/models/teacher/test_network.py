@@ -67,6 +67,18 @@ def test_padding_and_company_change_nothing(flavour: Flavour, repaired: bool) ->
     assert two.status.shape[1] == (1 if flavour is Flavour.LABEL else 18)
 
 
+@pytest.mark.parametrize("flavour", list(Flavour))
+@torch.inference_mode()
+def test_the_teacher_may_be_told_the_speed_of_the_last_step(flavour: Flavour) -> None:
+    motion = replace(teacher_tiny().motion, measured_speed=True)
+    network = network_of(replace(teacher_tiny(), flavour=flavour, motion=motion))
+    frame = annotations(3, 2)
+    state, first = network(None, inputs(frame, t=0))
+    _, second = network(state, inputs(frame, t=1))
+    assert float(first.ego_box[0, 9]) == 0.0
+    assert float(second.ego_box[0, 9]) == pytest.approx(3.0 / 0.5)
+
+
 @torch.inference_mode()
 def test_the_repaired_teacher_sees_the_map() -> None:
     network = network_of(fixed(teacher_tiny()))

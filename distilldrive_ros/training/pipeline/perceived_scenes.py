@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from distilldrive_ros.models.distilldrive.config import MotionConfig
 from distilldrive_ros.models.distilldrive.engine import StudentEngine
 from distilldrive_ros.models.distilldrive.network import StudentNetwork
 from distilldrive_ros.models.distilldrive.outputs import Perceived, PerceptionOutputs
@@ -32,8 +31,9 @@ def perception_fingerprint(network: StudentNetwork, without: str) -> str:
 
     Names of weights to leave out begin with `without`.
     """
-    config = replace(network.config, name="", motion=MotionConfig())
-    digest = hashlib.sha256(repr(config).encode())
+    config = network.config
+    sizes = [(item.name, getattr(config, item.name)) for item in fields(config) if item.name not in ("name", "motion")]
+    digest = hashlib.sha256(repr(sizes).encode())
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith(without):
             digest.update(name.encode())

@@ -21,9 +21,10 @@ class TrainingOptions:
     reinforcement part changes, None as published or, in a repaired training, the value alone. `latent_noise` draws the
     latent of the future instead of taking its mean, `grid_mask` is the probability of holes in the images.
 
-    The camera+LiDAR model takes `distillation`, with a teacher's weights, and `plan_distillation`, nothing else.
+    The camera+LiDAR model takes `distillation`, with a teacher's weights, `plan_distillation`, and `noise_draws`, how
+    many noisy anchors each frame is trained with at once (1 as published), nothing else.
 
-    Raises ConfigurationError from the constructor when the probability is none.
+    Raises ConfigurationError from the constructor when a number is out of its range.
     """
 
     distillation: bool = True
@@ -35,10 +36,13 @@ class TrainingOptions:
     grid_mask: float = 0.7
     weights: LossWeights = field(default_factory=LossWeights)
     plan_distillation: PlanDistillationWeights = field(default_factory=PlanDistillationWeights)
+    noise_draws: int = 1
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.grid_mask <= 1.0:
             raise ConfigurationError(f"grid_mask is {self.grid_mask!r}; it is a probability, from 0 to 1")
+        if not 1 <= self.noise_draws <= 64:
+            raise ConfigurationError(f"noise_draws is {self.noise_draws!r}; it must lie between 1 and 64")
 
 
 def fixed_options(options: TrainingOptions) -> TrainingOptions:

@@ -27,6 +27,7 @@ from distilldrive_ros.training.diffusion.losses import (
     nearest_anchor,
     trajectory_losses,
 )
+from distilldrive_ros.training.options import TrainingOptions
 from distilldrive_ros.training.stages.stage import total
 
 ONES = ImitationWeights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -165,6 +166,21 @@ def test_noise_comes_from_the_seed() -> None:
         stage.reseed(0)
         values.append(float(total(stage.compute_losses(batch))))
     assert values[0] == values[1] == values[3] != values[2]
+
+
+def test_several_draws_are_their_mean() -> None:
+    batch = make_batch(SELECTOR, 2)
+    one, four = stage_of(SELECTOR).eval(), stage_of(SELECTOR).eval()
+    four.noise_draws = 4
+    with torch.no_grad():
+        # The same generator: the first stage draws in four calls what the second one draws in one.
+        singles = [one.compute_losses(batch) for _ in range(4)]
+        together = four.compute_losses(batch)
+    for name, value in together.items():
+        assert float(value) == pytest.approx(sum(float(losses[name]) for losses in singles) / 4, rel=1e-5), name
+    assert len({float(losses["pose_0"]) for losses in singles}) == 4
+    with pytest.raises(ConfigurationError, match="noise_draws is 0"):
+        TrainingOptions(noise_draws=0)
 
 
 def test_weights_go_out_and_in_again() -> None:

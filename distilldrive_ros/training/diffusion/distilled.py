@@ -33,12 +33,13 @@ class DistilledImitationStage(ImitationStage):
         seed: int,
         weights: ImitationWeights | None = None,
         distillation: PlanDistillationWeights | None = None,
+        noise_draws: int = 1,
     ) -> None:
         """The adapter's weights are drawn from `generator`.
 
         Raises ConfigurationError when the teacher plans steps of another length, or more of them.
         """
-        super().__init__(network, seed, weights)
+        super().__init__(network, seed, weights, noise_draws)
         mine, taught = network.config, teacher.config.motion
         if taught.step_seconds != mine.step_seconds or taught.ego_steps > mine.num_points:
             raise ConfigurationError(

@@ -12,6 +12,7 @@ from distilldrive_ros.models.diffusiondrive.denoiser import PassOutputs
 from distilldrive_ros.models.diffusiondrive.execution import Execution
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
 from distilldrive_ros.models.diffusiondrive.normalization import denormalize, normalize
+from distilldrive_ros.models.diffusiondrive.scene_encoder import SceneFeatures
 from distilldrive_ros.models.diffusiondrive.schedule import NoiseSchedule
 from distilldrive_ros.training.diffusion.batch import DiffusionBatch
 from distilldrive_ros.training.diffusion.losses import ImitationWeights, agent_losses, bev_loss, trajectory_losses
@@ -25,8 +26,12 @@ TIMESTEPS = 50
 class ImitationStage(TrainedPart):
     """Trains `network` of any variant; a mode selector is frozen, it is trained by a stage of its own."""
 
-    def __init__(self, network: DiffusionDriveNetwork, seed: int, weights: ImitationWeights | None = None) -> None:
+    def __init__(
+        self, network: DiffusionDriveNetwork, seed: int, weights: ImitationWeights | None = None, noise_draws: int = 1
+    ) -> None:
+        """`noise_draws`: noisy anchors that each frame is trained with at once; 1 as published."""
         super().__init__()
+        self.noise_draws = noise_draws
         network.execution = Execution.PLAIN
         self.network = network
         self.loss_weights = weights or ImitationWeights()
@@ -48,11 +53,8 @@ class ImitationStage(TrainedPart):
         network, weights = self.network, self.loss_weights
         features = network.extract_features(batch.inputs())
         scene = network.encode_scene(features, batch.status)
-        head = network.trajectory_head
-        points, timesteps = self._noisy_anchors(batch.size, batch.trajectory.device)
-        passed = head.denoise(points, timesteps, scene)
         return {
-            **self.plan_losses(passed, batch),
+            **self._mean_plan_losses(scene, batch),
             **agent_losses(network.decode_agents(scene), batch, weights),
             "bev_semantic": bev_loss(network.decode_bev(features), batch, weights),
         }
@@ -60,6 +62,14 @@ class ImitationStage(TrainedPart):
     def plan_losses(self, passed: PassOutputs, batch: DiffusionBatch) -> dict[str, Tensor]:
         """Terms of one denoising pass from all anchors."""
         return trajectory_losses(passed, self.network.trajectory_head.plan_anchor, batch, self.loss_weights)
+
+    def _mean_plan_losses(self, scene: SceneFeatures, batch: DiffusionBatch) -> dict[str, Tensor]:
+        """Over all draws of noise: the sensors, which cost the most, are looked at once for all."""
+        head, draws = self.network.trajectory_head, []
+        for _ in range(self.noise_draws):
+            points, timesteps = self._noisy_anchors(batch.size, batch.trajectory.device)
+            draws.append(self.plan_losses(head.denoise(points, timesteps, scene), batch))
+        return {name: torch.stack([losses[name] for losses in draws]).mean() for name in draws[0]}
 
     def _noisy_anchors(self, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Anchors at a random noise level per frame [B, N, P, 2] m, and the levels [B]; the same on every device."""

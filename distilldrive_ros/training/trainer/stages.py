@@ -120,8 +120,16 @@ def _imitation_stage(config: TrainConfig, generator: torch.Generator, noise: int
     network = _diffusion_network(config, generator)
     teacher = _trained_teacher(config, None, generator) if config.plan_distillation else None
     if teacher is None:
-        return ImitationStage(network, noise)
-    return DistilledImitationStage(network, teacher, generator, noise, distillation=config.options.plan_distillation)
+        return ImitationStage(network, noise, noise_draws=config.options.noise_draws)
+    options = config.options
+    return DistilledImitationStage(
+        network,
+        teacher,
+        generator,
+        noise,
+        distillation=options.plan_distillation,
+        noise_draws=options.noise_draws,
+    )
 
 
 @torch.no_grad()

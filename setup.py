@@ -46,7 +46,7 @@ setup(
     author_email="maintainers@distilldrive-ros.org",
     python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"": ["*.txt", "*.css", "*.js", "csrc/*", "shipped/*"]},
+    package_data={"": ["*.txt", "*.css", "*.js", "csrc/*"]},
     data_files=data_files(),
     install_requires=requirements("requirements.txt"),
     extras_require={

@@ -22,13 +22,12 @@ from distilldrive_ros.cli.demo_data import (
 )
 from distilldrive_ros.cli.demo_drive import ClosedLoopPart, drive_closed_loop
 from distilldrive_ros.cli.demo_graph import DemoRun, run_graph
-from distilldrive_ros.cli.replay_settings import WEIGHTS_HELP
 from distilldrive_ros.datasets.demo_scene.maker import DemoSceneOptions
 from distilldrive_ros.evaluation.report.machine import machine_facts
 from distilldrive_ros.evaluation.report.metrics import DriveMetrics
 from distilldrive_ros.evaluation.report.page import ReportContext
 from distilldrive_ros.evaluation.report.writer import METRICS_FILE, REPORT_FILE, write_report, write_whole
-from distilldrive_ros.models.registry import MODELS, UNTRAINED, ModelRequest
+from distilldrive_ros.models.registry import MODELS, ModelRequest
 from distilldrive_ros.scene.errors import ConfigurationError, DistillDriveError
 
 PLANS_FILE = "plans.mcap"
@@ -48,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
         "first, and afterwards lets the model drive in it in closed loop.",
     )
     parser.add_argument("--model", default="student_tiny", choices=list(MODELS), help="default: %(default)s")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help=WEIGHTS_HELP)
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint; without it the weights are untrained")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument(
         "--dataroot", type=Path, metavar="DIR", help="nuScenes-schema data set instead of the generated world"
@@ -121,7 +120,7 @@ def _check(args: argparse.Namespace) -> None:
         except ImportError as error:
             name = "the ROS 2 client library (rclpy)" if module == "rclpy" else "the messages of this package"
             raise ConfigurationError(f"{name} cannot be imported ({error}); {remedy}") from error
-    if args.weights not in (None, UNTRAINED) and not args.weights.is_file():
+    if args.weights is not None and not args.weights.is_file():
         raise ConfigurationError(f"there is no weight file {args.weights}; check the path or leave --weights out")
     if args.dataroot is not None and not args.dataroot.is_dir():
         raise ConfigurationError(f"there is no folder {args.dataroot}; check --dataroot or leave it out")

@@ -39,13 +39,12 @@ def run(args: argparse.Namespace) -> int:
 def examine_weights(weights: Path | None, model: str) -> Finding:
     """Whether `weights` can be loaded into `model`."""
     area = "inference"
-    from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model, shipped_weights
-
-    weights = weights or (shipped_weights(model) if model in MODELS else None)
     if weights is None:
-        value = "none given: the network runs with random weights, its plans mean nothing"
+        value = "none given: networks run with random weights, their plans mean nothing"
         remedy = "`--weights FILE` here tries an official checkpoint, and on the other commands uses it"
         return Finding(area, "weights", Status.OPTIONAL, value, remedy)
+    from distilldrive_ros.models.registry import ModelRequest, load_model
+
     try:
         loaded = load_model(model, ModelRequest(weights=weights, device="cpu"))
     except DistillDriveError as error:

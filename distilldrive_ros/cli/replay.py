@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from distilldrive_ros.cli.replay_settings import WEIGHTS_HELP, add_replay_arguments, frame_settings, limit_threads
+from distilldrive_ros.cli.replay_settings import add_replay_arguments, frame_settings, limit_threads
 from distilldrive_ros.evaluation.replay import PLANS_FILE, ReplayReport, replay_to_folder
 from distilldrive_ros.models.registry import MODELS, ModelRequest, load_model
 
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("bag", type=Path, metavar="BAG", help="rosbag2 folder, or one .mcap or .db3 file")
     parser.add_argument("--model", required=True, choices=list(MODELS), help="which model")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help=WEIGHTS_HELP)
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="checkpoint; without it the weights are untrained")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--key-frames-only", action="store_true", help="only the key frames of a converted data set")
     parser.add_argument("--force", action="store_true", help="replace results that are there already")

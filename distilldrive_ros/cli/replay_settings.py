@@ -13,8 +13,6 @@ from distilldrive_ros.nodes.parameters.tables.sensor_sync import SensorSyncConfi
 from distilldrive_ros.nodes.sensing.rig import load_rig
 from distilldrive_ros.nodes.sensing.sync_rules import sync_config, with_needs
 
-WEIGHTS_HELP = "checkpoint (default: those shipped, untrained where none are; `untrained`: random ones)"
-
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     """Rig, device, precision, threads."""

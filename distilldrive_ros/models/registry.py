@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from distilldrive_ros.models.baselines.model import BaselineConfig, BaselineModel
@@ -16,16 +16,10 @@ from distilldrive_ros.scene.errors import ConfigurationError
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 
-UNTRAINED = Path("untrained")
-"""In place of a weight file: none, not even the one that is shipped."""
-
-_SHIPPED = Path(__file__).parent / "shipped"
-
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """`weights`: a file; `UNTRAINED` for weights drawn from `seed`; None for those shipped, untrained where none are.
-    `device`: auto, cpu, cuda or cuda:N.
+    """`weights`: checkpoint or None for untrained weights drawn from `seed`. `device`: auto, cpu, cuda or cuda:N.
 
     Of the diffusion models: `partial_weights` takes a checkpoint that leaves modules untrained; `sampling` is
     compatible or proper, `candidates` deterministic or random (see their `schedule` and `noise`). `precision` of the
@@ -53,7 +47,7 @@ class SensorNeeds:
 class ModelEntry:
     """What the tables and `--help` say of a model, what it needs of the sensors, and how it is made.
 
-    `privileged`: it is given the ground truth. `shipped`: weights come with this package, see `shipped_weights`.
+    `privileged`: it is given the ground truth.
     """
 
     summary: str
@@ -62,7 +56,6 @@ class ModelEntry:
     build: Callable[[ModelRequest], DrivingModel]
     needs: SensorNeeds = SensorNeeds()
     privileged: bool = False
-    shipped: bool = False
 
 
 def _baseline(kind: str) -> Callable[[ModelRequest], DrivingModel]:
@@ -225,14 +218,4 @@ def load_model(name: str, request: ModelRequest | None = None) -> DrivingModel:
     """
     if name not in MODELS:
         raise ConfigurationError(f"model {name!r} is unknown; use one of {', '.join(MODELS)}")
-    request = request or ModelRequest()
-    if request.weights == UNTRAINED:
-        request = replace(request, weights=None)
-    elif request.weights is None:
-        request = replace(request, weights=shipped_weights(name))
-    return MODELS[name].build(request)
-
-
-def shipped_weights(name: str) -> Path | None:
-    """The weight file that comes with this package, beside its model card (.md); None where there is none."""
-    return _SHIPPED / f"{name}.safetensors" if MODELS[name].shipped else None
+    return MODELS[name].build(request or ModelRequest())

@@ -46,11 +46,11 @@ def prepare_annotations(
     return TeacherInputs(
         timestamp,
         world_from_lidar,
-        _padded([frame.boxes for frame in frames]),
-        _padded([frame.labels for frame in frames]),
-        _padded([frame.ids for frame in frames], NO_INSTANCE),
-        _padded([frame.offsets for frame in frames]),
-        _padded([frame.valid for frame in frames]),
+        _padded_agents([frame.boxes for frame in frames]),
+        _padded_agents([frame.labels for frame in frames]),
+        _padded_agents([frame.ids for frame in frames], NO_INSTANCE),
+        _padded_agents([frame.offsets for frame in frames]),
+        _padded_agents([frame.valid for frame in frames]),
         _padded([frame.lines for frame in frames]),
         _padded([frame.line_labels for frame in frames]),
         _padded(present),
@@ -59,6 +59,14 @@ def prepare_annotations(
 
 def _padded(rows: Sequence[Tensor], value: float = 0) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)
+
+
+def _padded_agents(rows: Sequence[Tensor], value: float = 0) -> Tensor:
+    """Padded to one row at least: an empty road has nobody to be matched with, and a search among none fails."""
+    padded = _padded(rows, value)
+    if padded.shape[1]:
+        return padded
+    return padded.new_full((padded.shape[0], 1, *padded.shape[2:]), value)
 
 
 def _check_count(row: int, what: str, count: int, option: str, limit: int) -> None:

@@ -63,6 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         node.destroy_node()
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except Exception:
+        # A signal takes the context away, and whatever is asked of it just then fails in a way of its own.
+        if rclpy.ok():
+            raise
+        return 0
     finally:
         rclpy.try_shutdown()
     os.execvp(words[2], words[2:])

@@ -22,6 +22,7 @@ from distilldrive_ros.models.diffusiondrive.adapter import (
     status_tensor,
 )
 from distilldrive_ros.models.diffusiondrive.bird_view import class_picture
+from distilldrive_ros.models.diffusiondrive.checkpoint import load_checkpoint
 from distilldrive_ros.models.diffusiondrive.config import Variant, diffusiondrive_tiny
 from distilldrive_ros.models.diffusiondrive.initialization import untrained_network
 from distilldrive_ros.models.diffusiondrive.network import DiffusionDriveNetwork
@@ -296,8 +297,13 @@ def test_partial_weights_only_on_request(tmp_path: Path) -> None:
     config = replace(diffusiondrive_tiny(), variant=Variant.POLICY)
     path = tmp_path / "rl.ckpt"
     torch.save(untrained_network(config, torch.Generator().manual_seed(0)).state_dict(), path)
+    # The small model, of which there are no official files, goes without a selector where its file has none.
+    policy = load_model("diffusiondrive_tiny", ModelRequest(path, "cpu"))
+    assert policy.trained
+    assert isinstance(policy, DiffusionDriveModel)
+    assert policy.config.variant is Variant.POLICY
     with pytest.raises(CheckpointError, match="leaves untrained"):
-        load_model("diffusiondrive_tiny", ModelRequest(path, "cpu"))
+        load_checkpoint(untrained_network(diffusiondrive_tiny(), torch.Generator().manual_seed(0)), path)
     model = load_model("diffusiondrive_tiny", ModelRequest(path, "cpu", partial_weights=True))
     assert not model.trained and model.model_id.endswith("@untrained")
     with pytest.raises(ConfigurationError, match="partial"):

@@ -67,6 +67,15 @@ def test_padding_and_company_change_nothing(flavour: Flavour, repaired: bool) ->
     assert two.status.shape[1] == (1 if flavour is Flavour.LABEL else 18)
 
 
+@torch.inference_mode()
+def test_an_empty_road_after_a_busy_one_and_the_other_way_round() -> None:
+    network = network_of(teacher_tiny())
+    state: TeacherState | None = None
+    for t, agents in enumerate((0, 3, 0, 0, 2)):
+        state, outputs = network(state, inputs(annotations(agents, 2), t=t))
+        assert outputs.plan_offsets.isfinite().all()
+
+
 @pytest.mark.parametrize("flavour", list(Flavour))
 @torch.inference_mode()
 def test_the_teacher_may_be_told_the_speed_of_the_last_step(flavour: Flavour) -> None:

@@ -19,11 +19,7 @@ class PerceptionPlanningConfiguration:
     """Which model runs where, and when its results are late."""
 
     model: str = parameter("constant_velocity", "model; taken at the next configure", choices=tuple(MODELS))
-    weights: str = parameter(
-        "",
-        "checkpoint file, taken at the next configure; empty: those shipped, untrained where none are; untrained: "
-        "drawn from the seed",
-    )
+    weights: str = parameter("", "checkpoint file, taken at the next configure; empty: untrained, drawn from the seed")
     partial_weights: bool = parameter(
         False, "take a DiffusionDrive checkpoint of another training stage; what it lacks stays untrained"
     )

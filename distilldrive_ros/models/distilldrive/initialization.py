@@ -23,28 +23,38 @@ _RIDGE = 1e-4
 
 
 def untrained_network(
-    config: DistillDriveConfig, generator: torch.Generator, anchor_set: AnchorSet | None = None
+    config: DistillDriveConfig,
+    generator: torch.Generator,
+    anchor_set: AnchorSet | None = None,
+    to_be_trained: bool = False,
 ) -> StudentNetwork:
     """Network in evaluation mode, all weights drawn from `generator`; without anchors, those of plain geometry.
 
     Class scores start near 1 %, anchors move little, and the plan branch is fitted to the plan anchors, so that the
-    eighteen modes are a fan of drivable curves. It has learned nothing.
+    eighteen modes are a fan of drivable curves. It has learned nothing. Unless it is `to_be_trained`, what it sees hardly
+    moves the plans; training could not undo that.
     """
     network = StudentNetwork(config)
-    initialize(network, generator, anchor_set or procedural_anchors(config))
+    initialize(network, generator, anchor_set or procedural_anchors(config), to_be_trained)
     return network.eval()
 
 
 @torch.no_grad()
-def initialize(network: StudentNetwork, generator: torch.Generator, anchor_set: AnchorSet) -> None:
-    """Fill all parameters in place."""
+def initialize(
+    network: StudentNetwork, generator: torch.Generator, anchor_set: AnchorSet, to_be_trained: bool = False
+) -> None:
+    """Fill all parameters in place; see `untrained_network`."""
     for module in network.modules():
         fill_module(module, generator)
     network.img_backbone.initialize(generator)
     for module in network.modules():
         _initialize_special(module)
     _set_anchors(network, generator, anchor_set)
-    _fit_plan_branch(network.head.motion_plan_head)
+    head = network.head.motion_plan_head
+    if not to_be_trained:
+        # The input-independent part of the plan queries outweighs the (arbitrary) image-dependent part.
+        _last_linear(head.plan_anchor_encoder).weight.mul_(_PLAN_CODE_GAIN)
+    _fit_plan_branch(head)
 
 
 def _initialize_special(module: nn.Module) -> None:
@@ -76,11 +86,7 @@ def _set_anchors(network: StudentNetwork, generator: torch.Generator, anchor_set
 
 
 def _fit_plan_branch(head: MotionPlanHead) -> None:
-    """Ridge regression of the last plan layer, from the input-independent part of the plan queries to the anchors.
-
-    That part is scaled up first, so that it outweighs the (untrained, arbitrary) image-dependent part.
-    """
-    _last_linear(head.plan_anchor_encoder).weight.mul_(_PLAN_CODE_GAIN)
+    """Ridge regression of the last plan layer, from the input-independent part of the plan queries to the anchors."""
     refinement = head.layers[-1]
     assert isinstance(refinement, MotionRefinement)
     branch = refinement.plan_reg_branch

@@ -101,7 +101,7 @@ def build_stage(config: TrainConfig, rank: int = 0) -> TrainedPart:
     if config.stage == "teacher":
         teacher = _teacher(config, anchors, generator)
         return TeacherStage(teacher, value=options.value, value_gradient=options.value_gradient)
-    student = untrained_network(dimensions, generator, anchors)
+    student = untrained_network(dimensions, generator, anchors, to_be_trained=True)
     draw_encoder_biases(student, generator)
     if config.stage == "perception":
         return PerceptionStage(student, options, noise)

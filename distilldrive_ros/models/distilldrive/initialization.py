@@ -31,8 +31,8 @@ def untrained_network(
     """Network in evaluation mode, all weights drawn from `generator`; without anchors, those of plain geometry.
 
     Class scores start near 1 %, anchors move little, and the plan branch is fitted to the plan anchors, so that the
-    eighteen modes are a fan of drivable curves. It has learned nothing. Unless it is `to_be_trained`, what it sees hardly
-    moves the plans; training could not undo that.
+    eighteen modes are a fan of drivable curves. It has learned nothing. Unless it is `to_be_trained`, what it sees
+    hardly moves the plans; training could not undo that.
     """
     network = StudentNetwork(config)
     initialize(network, generator, anchor_set or procedural_anchors(config), to_be_trained)

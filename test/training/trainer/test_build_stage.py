@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from distilldrive_ros.models.distilldrive.initialization import untrained_network
 from distilldrive_ros.scene.errors import CheckpointError, ConfigurationError
 from distilldrive_ros.training.batch import TrainingBatch
 from distilldrive_ros.training.losses.value import ValueGradient
@@ -45,6 +46,17 @@ def test_equal_seeds_make_equal_stages_on_all_ranks() -> None:
     biases = [v for name, v in first.state_dict().items() if "anchor_encoder.vel_fc.0.bias" in name]
     assert biases
     assert all(bool((bias != 0).all()) for bias in biases)
+
+
+def test_mode_codes_do_not_drown_what_a_student_to_be_trained_sees() -> None:
+    """They did: its queries were the same for everything it saw, and so were its plans after thousands of steps."""
+    stage = build_stage(TrainConfig("student", options=PLAIN))
+    assert isinstance(stage, StudentStage)
+    config = stage.network.config
+    ordinary = config.embed_dim**0.5
+    assert stage.network.head.motion_plan_head.plan_mode_code().norm(dim=-1).mean() < 2 * ordinary
+    steady = untrained_network(config, torch.Generator().manual_seed(0))
+    assert steady.head.motion_plan_head.plan_mode_code().norm(dim=-1).mean() > 10 * ordinary
 
 
 def test_a_frozen_perception_needs_weights_and_a_student() -> None:

@@ -67,6 +67,9 @@ class DeviceImages:
 def resized(pixels: Tensor, out_width: int, out_height: int) -> Tensor:
     """The network's view of RGB images: [n, H, W, 3] uint8 -> [n, 3, out_height, out_width] float32, whole counts.
 
+    Of pictures no higher than wide it is PIL's to one count, where they are enlarged to two. With taller ones Pillow 13
+    may take its two passes in the other order; on noise that makes up to twenty counts.
+
     Raises SensorDataError: the images have an absurd size.
     """
     geometry = image_geometry(pixels.shape[2], pixels.shape[1], out_width, out_height)
